@@ -57,6 +57,10 @@ export const errorCodes = [
   "checkpoint/split-file",
   "checkpoint/bad-alignment",
   "checkpoint/bad-metadata",
+
+  // Packings of weights: bytes that do not fit their shape or their format.
+  "quant/wrong-length",
+  "quant/not-ternary",
 ] as const;
 
 /** A stable name of a kind of failure, e.g. `checkpoint/truncated`. */
