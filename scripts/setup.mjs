@@ -54,6 +54,7 @@ export async function withSetup({ need = ["deps", "core"] }, body) {
     process.exitCode = await body(findBun(checkout));
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
+    if (error.output !== "") console.error(error.output);
     console.error(`set-up: ${error.message}`);
     process.exitCode = 1;
   }

@@ -29,8 +29,10 @@ const staleAfterMs = 10_000;
  * @returns {Promise<T>}
  */
 export async function withLock(path, { onWait }, body) {
-  for (let tries = 0; !tryLock(path); tries += 1) {
-    if (tries === 0) onWait();
+  for (let waits = 0; !tryLock(path); ) {
+    if (removeStale(path)) continue;
+    if (waits === 0) onWait();
+    waits += 1;
     await sleep(100);
   }
   const beat = setInterval(() => touch(path), touchEveryMs);
@@ -57,7 +59,6 @@ function tryLock(path) {
     return true;
   } catch (error) {
     if (codeOf(error) !== "EEXIST") throw error;
-    removeStale(path);
     return false;
   } finally {
     rmSync(own, { force: true });
@@ -67,17 +68,20 @@ function tryLock(path) {
 /**
  * Of several processes that find a dead lock only one can rename it away.
  * @param {string} path
+ * @returns {boolean} whether it is worth trying again at once
  */
 function removeStale(path) {
   const aside = `${path}.${process.pid}.stale`;
   try {
     const holder = readFileSync(path, "utf8");
-    if (!isDead(path, holder)) return;
+    if (!isDead(path, holder)) return false;
     renameSync(path, aside);
     // A new holder may have come between the look and the rename: give it its lock back.
     if (readFileSync(aside, "utf8") !== holder) linkSync(aside, path);
+    return true;
   } catch (error) {
     if (codeOf(error) !== "ENOENT" && codeOf(error) !== "EEXIST") throw error;
+    return true;
   } finally {
     rmSync(aside, { force: true });
   }

@@ -6,8 +6,19 @@
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
 
-/** A failure that a person can mend: printed as its sentence, without a stack. */
-export class SetupError extends Error {}
+const outputLinesMax = 60;
+
+/** A failure that a person can mend: printed as its sentence, after the output of its cause. */
+export class SetupError extends Error {
+  /**
+   * @param {string} sentence
+   * @param {string} [output] what the failed program printed
+   */
+  constructor(sentence, output = "") {
+    super(sentence);
+    this.output = output.trimEnd().split("\n").slice(-outputLinesMax).join("\n");
+  }
+}
 
 /** @type {Set<import("node:child_process").ChildProcess>} */
 const children = new Set();

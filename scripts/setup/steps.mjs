@@ -19,7 +19,6 @@ import { dirname, join } from "node:path";
 import { runQuiet, SetupError } from "./process.mjs";
 import { findZig, installCommand, zigVersion } from "./tools.mjs";
 
-const outputLinesMax = 60;
 const sizeText = "650 MB with the compiler, once";
 
 /** @typedef {{ root: string, say: (line: string) => void }} Context */
@@ -65,8 +64,9 @@ async function installDeps({ root, say }) {
   const { code, output } = await runQuiet(command, { cwd: root, shell });
   if (code !== 0) {
     throw new SetupError(
-      `${lastLines(output)}\ninstalling packages failed (exit code ${code}, see above): ` +
+      `installing packages failed (exit code ${code}, see above): ` +
         "with the network reachable, run the command again",
+      output,
     );
   }
   writeWhole(depsStamp(root), depsHash(root));
@@ -88,7 +88,7 @@ async function buildCore({ root, say }) {
     { cwd: root, env: zigEnvironment(root) },
   );
   if (code !== 0) {
-    throw new SetupError(`${lastLines(output)}\nthe native core did not compile (see above)`);
+    throw new SetupError("the native core did not compile (see above)", output);
   }
   if (!existsSync(corePath(root))) {
     throw new SetupError(`the native build ended well but left no ${corePath(root)}`);
@@ -177,9 +177,4 @@ function writeWhole(path, text) {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(temporary, text);
   renameSync(temporary, path);
-}
-
-/** @param {string} output */
-function lastLines(output) {
-  return output.trimEnd().split("\n").slice(-outputLinesMax).join("\n");
 }

@@ -4,11 +4,12 @@
  * are looked at, then the PATH. Only the pinned versions are taken from the PATH's Zig.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { basename, delimiter, join } from "node:path";
 import { SetupError } from "./process.mjs";
 
 export const zigVersion = "0.16.0";
+const placeholderBytesMax = 100_000;
 const here = `${process.platform}-${process.arch}`;
 const exe = process.platform === "win32" ? ".exe" : "";
 
@@ -21,8 +22,9 @@ export function findBun(root) {
   if (process.versions.bun) return process.execPath;
   const system = process.platform === "win32" ? "windows" : process.platform;
   const cpu = process.arch === "arm64" ? "aarch64" : process.arch;
+  const moved = join(root, "node_modules/bun/bin/bun.exe");
+  if (existsSync(moved) && statSync(moved).size > placeholderBytesMax) return moved;
   const candidates = [
-    join(root, "node_modules/bun/bin/bun.exe"),
     ...["", "-musl"].map((libc) =>
       join(root, `node_modules/@oven/bun-${system}-${cpu}${libc}/bin/bun${exe}`),
     ),
