@@ -1,0 +1,158 @@
+//! How kernels walk operands that lie in memory by strides: adjacent axes that all operands can
+//! join are joined, then the innermost axis is cut into spans, the units of work.
+
+const std = @import("std");
+const task_types = @import("task.zig");
+
+const View = task_types.View;
+const rank_max = task_types.rank_max;
+
+/// Elements of a span: enough to hide its bookkeeping, few enough to share among workers.
+const span_count_max = 1024;
+
+/// Element `index` of a rank-1 operand.
+pub inline fn item(comptime T: type, view: *const View, index: usize) T {
+    std.debug.assert(view.rank == 1);
+    return at(T, view, index, 0)[0];
+}
+
+/// The element at `first`, `second` of the two outermost axes and 0 of the others.
+pub inline fn at(comptime T: type, view: *const View, first: usize, second: usize) [*]T {
+    var offset = @as(i64, @intCast(first)) * view.strides[0];
+    if (view.rank > 1) offset += @as(i64, @intCast(second)) * view.strides[1];
+    return move(T, view.ptr(T), offset);
+}
+
+/// The pointer `offset` elements on; `offset` may be negative.
+pub inline fn move(comptime T: type, pointer: [*]T, offset: i64) [*]T {
+    const bytes = @as(usize, @bitCast(offset)) *% @sizeOf(T);
+    return @ptrFromInt(@intFromPtr(pointer) +% bytes);
+}
+
+/// Up to 1024 steps along one axis, for each of the operands.
+pub fn Span(comptime operand_count: usize) type {
+    return struct {
+        /// Where the first element of each operand lies, in elements from its `data`.
+        offsets: [operand_count]i64,
+        strides: [operand_count]i64,
+        count: usize,
+
+        const Self = @This();
+
+        pub fn pointer(span: *const Self, comptime T: type, view: *const View, which: usize) [*]T {
+            return move(T, view.ptr(T), span.offsets[which]);
+        }
+
+        pub fn adjacent(span: *const Self) bool {
+            return std.mem.allEqual(i64, &span.strides, 1);
+        }
+    };
+}
+
+/// The walk over operands of equal extents.
+pub fn Walk(comptime operand_count: usize) type {
+    return struct {
+        rank: usize,
+        dims: [rank_max]usize,
+        strides: [operand_count][rank_max]i64,
+        spans_per_row: usize,
+
+        const Self = @This();
+
+        pub fn init(views: [operand_count]*const View) Self {
+            var walk: Self = .{
+                .rank = 0,
+                .dims = @splat(1),
+                .strides = @splat(@splat(0)),
+                .spans_per_row = 0,
+            };
+            for (0..views[0].rank) |axis| walk.append(views, axis);
+            if (walk.rank == 0) walk.rank = 1;
+            const inner = walk.dims[walk.rank - 1];
+            walk.spans_per_row = std.math.divCeil(usize, inner, span_count_max) catch unreachable;
+            return walk;
+        }
+
+        fn append(walk: *Self, views: [operand_count]*const View, axis: usize) void {
+            const extent = views[0].dims[axis];
+            if (extent == 1) return;
+            if (walk.rank > 0 and walk.joins(views, axis)) {
+                walk.dims[walk.rank - 1] *= extent;
+            } else {
+                walk.dims[walk.rank] = extent;
+                walk.rank += 1;
+            }
+            for (views, 0..) |view, which| {
+                walk.strides[which][walk.rank - 1] = view.strides[axis];
+            }
+        }
+
+        fn joins(walk: *const Self, views: [operand_count]*const View, axis: usize) bool {
+            for (views, 0..) |view, which| {
+                const outer = walk.strides[which][walk.rank - 1];
+                if (outer != view.strides[axis] * view.dims[axis]) return false;
+            }
+            return true;
+        }
+
+        pub fn unitCount(walk: *const Self) usize {
+            var count = walk.spans_per_row;
+            for (walk.dims[0 .. walk.rank - 1]) |extent| count *= extent;
+            return count;
+        }
+
+        pub fn span(walk: *const Self, unit: usize) Span(operand_count) {
+            const inner = walk.rank - 1;
+            const start = unit % walk.spans_per_row * span_count_max;
+            var result: Span(operand_count) = .{
+                .offsets = undefined,
+                .strides = undefined,
+                .count = @min(span_count_max, walk.dims[inner] - start),
+            };
+            for (0..operand_count) |which| {
+                result.strides[which] = walk.strides[which][inner];
+                result.offsets[which] = @as(i64, @intCast(start)) * result.strides[which];
+            }
+            var rest = unit / walk.spans_per_row;
+            var axis = inner;
+            while (axis > 0) {
+                axis -= 1;
+                const index: i64 = @intCast(rest % walk.dims[axis]);
+                rest /= walk.dims[axis];
+                for (0..operand_count) |which| {
+                    result.offsets[which] += index * walk.strides[which][axis];
+                }
+            }
+            return result;
+        }
+    };
+}
+
+test "Walk: joins axes, keeps transposed ones apart and visits every element once" {
+    const testing = @import("testing.zig");
+    var x: [2 * 3 * 2000]f32 = undefined;
+    const dims = [_]u32{ 2, 3, 2000 };
+    const plain = testing.dense(f32, &x, &dims);
+    const joined = Walk(1).init(.{&plain});
+    try std.testing.expectEqual(@as(usize, 1), joined.rank);
+    try std.testing.expectEqual(@as(usize, 12), joined.unitCount());
+    const turned = testing.strided(f32, &x, &dims, &.{ 1, 2, 6 });
+    const walk = Walk(2).init(.{ &plain, &turned });
+    try std.testing.expectEqual(@as(usize, 3), walk.rank);
+    @memset(&x, 0);
+    for (0..walk.unitCount()) |unit| {
+        const span = walk.span(unit);
+        const pointer = span.pointer(f32, &turned, 1);
+        for (0..span.count) |i| move(f32, pointer, @as(i64, @intCast(i)) * span.strides[1])[0] += 1;
+    }
+    for (x) |visits| try std.testing.expectEqual(@as(f32, 1), visits);
+}
+
+test "Walk: an axis without elements has no units, a scalar has one" {
+    const testing = @import("testing.zig");
+    var x: [1]f32 = undefined;
+    const none = testing.strided(f32, &x, &.{ 4, 0 }, &.{ 0, 1 });
+    try std.testing.expectEqual(@as(usize, 0), Walk(1).init(.{&none}).unitCount());
+    const scalar = testing.strided(f32, &x, &.{}, &.{});
+    try std.testing.expectEqual(@as(usize, 1), Walk(1).init(.{&scalar}).unitCount());
+}
