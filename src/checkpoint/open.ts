@@ -50,7 +50,7 @@ export async function readTensorBytes(
     });
   }
   await using file = await InputFile.open(entry.file);
-  return file.read(entry.offset + start, entry.offset + end);
+  return await file.read(entry.offset + start, entry.offset + end);
 }
 
 async function openFolder(folder: string, options: OpenOptions): Promise<Checkpoint> {
