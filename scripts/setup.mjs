@@ -53,11 +53,19 @@ export async function withSetup({ need = ["deps", "core"] }, body) {
     await ensureSetup({ need });
     process.exitCode = await body(findBun(checkout));
   } catch (error) {
-    if (!(error instanceof SetupError)) throw error;
-    if (error.output !== "") console.error(error.output);
-    console.error(`set-up: ${error.message}`);
+    report(error);
     process.exitCode = 1;
   }
+}
+
+/**
+ * Prints what a person can mend; any other error is ours and goes on.
+ * @param {unknown} error
+ */
+export function report(error) {
+  if (!(error instanceof SetupError)) throw error;
+  if (error.output !== "") console.error(error.output);
+  console.error(`set-up: ${error.message}`);
 }
 
 function checkRuntime() {

@@ -74,7 +74,7 @@ async function installDeps({ root, say }) {
 
 /** @param {Context} context */
 function coreDone({ root }) {
-  if (process.env.BITNET_CORE || !existsSync(join(root, "zig/build.zig"))) return true;
+  if (process.env.BITNET_CORE) return true;
   return existsSync(corePath(root)) && readText(coreStamp(root)) === coreHash(root);
 }
 
@@ -88,6 +88,8 @@ async function buildCore({ root, say }) {
     { cwd: root, env: zigEnvironment(root) },
   );
   if (code !== 0) {
+    // An older library would be taken for the one that did not compile.
+    rmSync(corePath(root), { force: true });
     throw new SetupError("the native core did not compile (see above)", output);
   }
   if (!existsSync(corePath(root))) {
