@@ -61,6 +61,33 @@ export const errorCodes = [
   // Packings of weights: bytes that do not fit their shape or their format.
   "quant/wrong-length",
   "quant/not-ternary",
+
+  // Tokenizers and chat templates.
+  "text/missing-tokenizer",
+  "text/invalid-tokenizer",
+  "text/invalid-vocabulary",
+  "text/unsupported-tokenizer",
+  "text/unknown-pre-tokenizer",
+  "text/token-out-of-range",
+  "text/invalid-text",
+  "text/invalid-messages",
+  "text/invalid-chat-template",
+  "text/chat-template-failed",
+
+  // Names to local files: the hub and the cache.
+  "hub/invalid-name",
+  "hub/invalid-option",
+  "hub/not-found",
+  "hub/unauthorized",
+  "hub/unreachable",
+  "hub/bad-response",
+  "hub/offline",
+  "hub/unsafe-path",
+  "hub/hash-mismatch",
+  "hub/size-mismatch",
+  "hub/no-model-files",
+  "hub/cache-io",
+  "hub/aborted",
 ] as const;
 
 /** A stable name of a kind of failure, e.g. `checkpoint/truncated`. */
