@@ -51,18 +51,19 @@ test "stop_when: a sequence stays done, and the run stops when the last one is" 
 }
 
 test "stop_when: no sequences stop nothing, and no stop tokens leave done alone" {
-    const none = [_]i32{};
+    const token = [_]i32{-1};
+    const none = token[0..0];
     const empty = testing.run(&run, &.{
-        testing.dense(i32, &none, &.{0}),
-        testing.dense(i32, &none, &.{ 0, 2 }),
-        testing.dense(i32, &none, &.{0}),
-    }, &.{testing.dense(i32, &none, &.{0})}, {}, .{});
+        testing.dense(i32, none, &.{0}),
+        testing.dense(i32, none, &.{ 0, 2 }),
+        testing.dense(i32, none, &.{0}),
+    }, &.{testing.dense(i32, none, &.{0})}, {}, .{});
     try std.testing.expectEqual(0, empty.stop);
 
     var done = [_]i32{1};
     const full = testing.run(&run, &.{
-        testing.dense(i32, &.{-1}, &.{1}),
-        testing.dense(i32, &none, &.{ 1, 0 }),
+        testing.dense(i32, &token, &.{1}),
+        testing.dense(i32, none, &.{ 1, 0 }),
         testing.dense(i32, &done, &.{1}),
     }, &.{testing.dense(i32, &done, &.{1})}, {}, .{});
     try std.testing.expectEqual(1, full.stop);
