@@ -1,6 +1,6 @@
 /**
- * Set-up, then the Zig tests and the Bun tests; the last line has their real counts. Arguments go to
- * `bun test` and narrow the run to it; --long runs the campaigns instead: every test file that asks
+ * Set-up, then the Zig tests and the Bun tests; the last line has their real counts. Arguments go
+ * to `bun test` and narrow the run to it; --long runs the campaigns instead: every test file that asks
  * for BITNET_LONG, with it set.
  *
  *   npm test
