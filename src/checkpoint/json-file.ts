@@ -6,7 +6,7 @@ import { refuse } from "./refuse.ts";
 
 const mebibyte = 1 << 20;
 
-/** What a text file may hold at most. config.json is small; tokenizers of real models reach 35 MB. */
+/** What a text file may hold at most. Tokenizers of real models reach 35 MB. */
 export const textBytesMax = {
   config: 8 * mebibyte,
   index: 128 * mebibyte,

@@ -70,7 +70,7 @@ function readQ8_0(block: Uint8Array, y: Float32Array): void {
   for (let i = 0; i < 32; i++) y[i] = d * view.getInt8(2 + i);
 }
 
-/** Scale d, then 16 bytes: the low nibbles are values 0..15, the high ones 16..31; y = d (q - 8). */
+/** Scale d, then 16 bytes: low nibbles are values 0..15, high ones 16..31; y = d (q - 8). */
 function readQ4_0(block: Uint8Array, y: Float32Array): void {
   const d = viewOf(block).getFloat16(0, true);
   for (let i = 0; i < 16; i++) {

@@ -2,8 +2,8 @@
  * I2_S of microsoft's GGUF files: two bits a weight over the whole tensor and one float32 scale.
  *
  * A block of L weights (the layout: 128, or 64 in files made on ARM) takes L / 4 bytes: byte p
- * holds weights p, L/4 + p, L/2 + p, 3L/4 + p in bits 7-6, 5-4, 3-2, 1-0, code w + 1. After the last
- * block come the scale and 28 zero bytes: n / 4 + 32 bytes in all. Format: docs/formats/i2_s.md.
+ * holds weights p, L/4 + p, L/2 + p, 3L/4 + p in bits 7-6, 5-4, 3-2, 1-0, code w + 1. After the
+ * last block come the scale and 28 zero bytes: n / 4 + 32 bytes. Format: docs/formats/i2_s.md.
  */
 import { i2sTailBytes } from "../checkpoint/index.ts";
 import { notTernary, requireLength, requireMultiple } from "./lengths.ts";

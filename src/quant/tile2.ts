@@ -3,8 +3,9 @@
  *
  * Rows are padded to a multiple of 32 and columns to one of 16, with weight 0. A tile of 32 rows
  * and 16 columns takes 128 bytes; tiles go along the columns of a row block, then to the next
- * block. Byte 64 h + 4 r + j of a tile holds row 16 h + r (h 0..1, r 0..15): the codes w + 1 of its
- * columns j, 4 + j, 8 + j, 12 + j (j 0..3) in bits 0-1, 2-3, 4-5, 6-7. Format: docs/formats/tile2.md.
+ * block. Byte 64 h + 4 r + j of a tile holds row 16 h + r (h 0..1, r 0..15): the codes w + 1 of
+ * its columns j, 4 + j, 8 + j, 12 + j (j 0..3) in bits 0-1, 2-3, 4-5, 6-7.
+ * Format: docs/formats/tile2.md.
  */
 import { notTernary, requireLength } from "./lengths.ts";
 
@@ -39,7 +40,10 @@ export function packTile2(
   return bytes;
 }
 
-/** Tiles to ternary weights, without the padding. @throws BitNetError quant/wrong-length, not-ternary */
+/**
+ * Tiles to ternary weights, without the padding.
+ * @throws BitNetError quant/wrong-length, quant/not-ternary
+ */
 export function unpackTile2(bytes: Uint8Array, rows: number, columns: number): Int8Array {
   requireLength("tile2 bytes", tile2Bytes(rows, columns), bytes.length);
   const ternary = new Int8Array(rows * columns); // (rows, columns)

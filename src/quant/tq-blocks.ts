@@ -56,7 +56,10 @@ export function decodeTq2_0(bytes: Uint8Array, count: number): TernaryBlocks {
   );
 }
 
-/** Blocks of zeros get scale 0, all others float16(`scale`). @throws BitNetError quant/wrong-length */
+/**
+ * Blocks of zeros get scale 0, all others float16(`scale`).
+ * @throws BitNetError quant/wrong-length
+ */
 export function encodeTq1_0(ternary: Int8Array, scale: number): Uint8Array<ArrayBuffer> {
   return encodeBlocks({ ternary, scale, blockBytes: tq1Bytes }, (weights, block) => {
     for (const { byte, value, width, digits } of tq1Runs) {
@@ -71,7 +74,10 @@ export function encodeTq1_0(ternary: Int8Array, scale: number): Uint8Array<Array
   });
 }
 
-/** Blocks of zeros get scale 0, all others float16(`scale`). @throws BitNetError quant/wrong-length */
+/**
+ * Blocks of zeros get scale 0, all others float16(`scale`).
+ * @throws BitNetError quant/wrong-length
+ */
 export function encodeTq2_0(ternary: Int8Array, scale: number): Uint8Array<ArrayBuffer> {
   return encodeBlocks({ ternary, scale, blockBytes: tq2Bytes }, (weights, block) => {
     for (let index = 0; index < blockValues; index++) {

@@ -110,7 +110,7 @@ describe("tensors", () => {
     ]);
   });
 
-  test("of the published I2_S shape are found, and the layout is what the caller says", async () => {
+  test("of type I2_S are found, and their layout is what the caller says", async () => {
     const file = join(models, "bitnet-2b4t-i2_s.gguf");
     const { tensors, i2sLayout } = await openGguf(file);
     const entry = tensors.get("blk.0.ffn_down.weight");

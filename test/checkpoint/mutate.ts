@@ -74,15 +74,18 @@ export function mutateJson(text: string, random: Random): string {
   switch (random.below(5)) {
     case 0:
     case 1:
-      return replaceOne(text, /-?\d+/g, random, (digits) =>
+      return replaceOne({ text, pattern: /-?\d+/g, random }, (digits) =>
         String(mutateNumber(BigInt(digits), random)),
       );
     case 2:
-      return replaceOne(text, /"[^"]*"/g, random, () => random.pick(words));
+      return replaceOne({ text, pattern: /"[^"]*"/g, random }, () => random.pick(words));
     case 3:
-      return replaceOne(text, /[[\]{}:,]/g, random, () => random.pick([..."[]{}:,"]));
+      return replaceOne({ text, pattern: /[[\]{}:,]/g, random }, () => random.pick([..."[]{}:,"]));
     default:
-      return replaceOne(text, /"[^"]*":\{[^{}]*\}/g, random, (entry) => `${entry},${entry}`);
+      return replaceOne(
+        { text, pattern: /"[^"]*":\{[^{}]*\}/g, random },
+        (entry) => `${entry},${entry}`,
+      );
   }
 }
 
@@ -113,10 +116,14 @@ function readField(view: DataView, { offset, bytes }: Field): bigint {
   return BigInt(bytes === 4 ? view.getUint32(offset, true) : view.getUint8(offset));
 }
 
+interface Replacement {
+  text: string;
+  pattern: RegExp;
+  random: Random;
+}
+
 function replaceOne(
-  text: string,
-  pattern: RegExp,
-  random: Random,
+  { text, pattern, random }: Replacement,
   replace: (found: string) => string,
 ): string {
   const matches = [...text.matchAll(pattern)];

@@ -1,4 +1,4 @@
-/** Dequantization against gguf-py 0.19.0 (units/gguf_blocks.json), and whole files of models/gguf. */
+/** Dequantization against gguf-py 0.19.0 (units/gguf_blocks.json) and whole GGUF files. */
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { openCheckpoint, readTensorBytes } from "../../src/checkpoint/index.ts";
