@@ -1,0 +1,408 @@
+//! Exact integer dot products, one implementation a level of the instruction set.
+//!
+//! `Ternary(level)`: a lane is a weight row, a word four codes of it (u8) or four activations (i8).
+//! `add` adds sum_j code[j] * x[j] to every lane; `total` widens to i32. Sums may be kept in less
+//! than 32 bits: after `stepsMax(code_max)` steps at most they have to be taken by `total`. It
+//! holds for all activations, -128 included. `Wide(level)`: i16 times i8 along one row, into i32.
+
+const std = @import("std");
+const builtin = @import("builtin");
+const root = @import("root");
+
+pub const Level = enum { scalar, v2, avx2, avxvnni, avx512vnni, neon, dotprod };
+
+const force_scalar = @hasDecl(root, "bn_force_scalar") and root.bn_force_scalar;
+
+/// The level this object is compiled for.
+pub const native: Level = if (force_scalar) .scalar else switch (builtin.cpu.arch) {
+    .x86_64 => if (runs(.avx512vnni))
+        .avx512vnni
+    else if (runs(.avxvnni))
+        .avxvnni
+    else if (runs(.avx2))
+        .avx2
+    else if (runs(.v2))
+        .v2
+    else
+        .scalar,
+    .aarch64 => if (runs(.dotprod)) .dotprod else .neon,
+    else => .scalar,
+};
+
+/// Whether the instruction set compiled for has what `level` needs.
+pub fn runs(comptime level: Level) bool {
+    return switch (level) {
+        .scalar => true,
+        .v2 => has86(.ssse3),
+        .avx2 => has86(.avx2),
+        .avxvnni => has86(.avxvnni) or (has86(.avx512vnni) and has86(.avx512vl)),
+        .avx512vnni => has86(.avx512vnni) and has86(.avx512bw),
+        .neon => builtin.cpu.arch == .aarch64,
+        .dotprod => builtin.cpu.arch == .aarch64 and
+            std.Target.aarch64.featureSetHas(builtin.cpu.features, .dotprod),
+    };
+}
+
+fn has86(comptime feature: std.Target.x86.Feature) bool {
+    if (builtin.cpu.arch != .x86_64) return false;
+    return std.Target.x86.featureSetHas(builtin.cpu.features, feature);
+}
+
+pub fn Ternary(comptime level: Level) type {
+    return switch (level) {
+        .scalar => Scalar,
+        .v2 => MultiplyAddBytes(4),
+        .avx2 => MultiplyAddBytes(8),
+        .avxvnni => Vnni(8),
+        .avx512vnni => Vnni(16),
+        .neon => MultiplyLong,
+        .dotprod => SignedDot,
+    };
+}
+
+pub fn Wide(comptime level: Level) type {
+    return switch (level) {
+        .scalar => WideScalar,
+        .v2 => WidePairs(4),
+        .avx2, .avxvnni => WidePairs(8),
+        .avx512vnni => WidePairs(16),
+        .neon, .dotprod => WideLong,
+    };
+}
+
+/// What a matrix product keeps in registers: vectors of weight rows times tokens.
+pub const Tile = struct { vectors: usize, tokens: usize };
+
+/// The largest magnitude of an activation.
+const x_max = 128;
+
+/// How often a sum of `terms` products a step may grow inside a signed integer of `bits`.
+fn stepsInside(comptime bits: u16, comptime terms: u64, comptime code_max: u64) usize {
+    // Negative sums reach the lower bound exactly; positive ones stay below, as x is at most 127.
+    return (1 << (bits - 1)) / (terms * code_max * x_max);
+}
+
+/// Loops over lanes and bytes: the definition, and the level of last resort.
+const Scalar = struct {
+    pub const lanes = 4;
+    pub const Word = @Vector(lanes, u32);
+    pub const Sums = @Vector(lanes, i32);
+    pub const registers = 16;
+    pub const code_limit = 255;
+    pub const tile: Tile = .{ .vectors = 2, .tokens = 4 };
+
+    pub fn stepsMax(comptime code_max: u64) usize {
+        return stepsInside(32, 4, code_max);
+    }
+
+    pub inline fn broadcast(word: u32) Word {
+        return @splat(word);
+    }
+
+    pub inline fn add(sums: Sums, codes: Word, x: Word) Sums {
+        var result: [lanes]i32 = sums;
+        const code_words: [lanes]u32 = codes;
+        const x_words: [lanes]u32 = x;
+        for (&result, code_words, x_words) |*sum, code_word, x_word| {
+            for (0..4) |byte| {
+                const shift: u5 = @intCast(8 * byte);
+                const code: u8 = @truncate(code_word >> shift);
+                const value: i8 = @bitCast(@as(u8, @truncate(x_word >> shift)));
+                sum.* +%= @as(i32, code) * value;
+            }
+        }
+        return result;
+    }
+
+    pub inline fn total(sums: Sums) @Vector(lanes, i32) {
+        return sums;
+    }
+};
+
+/// x86 vpmaddubsw: pairs of products into i16, which `total` widens by pmaddwd with ones.
+fn MultiplyAddBytes(comptime lane_count: comptime_int) type {
+    return struct {
+        pub const lanes = lane_count;
+        pub const Word = @Vector(lanes, u32);
+        pub const Sums = @Vector(2 * lanes, i16);
+        pub const registers = 16;
+        /// One product pair of larger codes would saturate.
+        pub const code_limit = 127;
+        pub const tile: Tile = .{ .vectors = 2, .tokens = if (lanes == 8) 5 else 4 };
+
+        const Bytes = @Vector(4 * lanes, i8);
+
+        pub fn stepsMax(comptime code_max: u64) usize {
+            return stepsInside(16, 2, code_max);
+        }
+
+        pub inline fn broadcast(word: u32) Word {
+            return @splat(word);
+        }
+
+        pub inline fn add(sums: Sums, codes: Word, x: Word) Sums {
+            const c: Bytes = @bitCast(codes);
+            const v: Bytes = @bitCast(x);
+            return sums +% switch (lanes) {
+                4 => @"llvm.x86.ssse3.pmadd.ub.sw.128"(c, v),
+                8 => @"llvm.x86.avx2.pmadd.ub.sw"(c, v),
+                else => comptime unreachable,
+            };
+        }
+
+        pub inline fn total(sums: Sums) @Vector(lanes, i32) {
+            return multiplyAddPairs(lanes, sums, @splat(1));
+        }
+    };
+}
+
+/// x86 vpdpbusd: four products into i32 in one step.
+fn Vnni(comptime lane_count: comptime_int) type {
+    return struct {
+        pub const lanes = lane_count;
+        pub const Word = @Vector(lanes, u32);
+        pub const Sums = @Vector(lanes, i32);
+        pub const registers = if (lanes == 16) 32 else 16;
+        pub const code_limit = 255;
+        pub const tile: Tile = .{ .vectors = 2, .tokens = if (lanes == 16) 12 else 6 };
+
+        pub fn stepsMax(comptime code_max: u64) usize {
+            return stepsInside(32, 4, code_max);
+        }
+
+        /// Pinned in a register where the dot product could swallow the load: an embedded
+        /// broadcast is loaded again for every use, which halves the speed.
+        pub inline fn broadcast(word: u32) Word {
+            const spread: Word = @splat(word);
+            if (lanes != 16) return spread;
+            return asm (""
+                : [pinned] "=v" (-> Word),
+                : [spread] "0" (spread),
+            );
+        }
+
+        pub inline fn add(sums: Sums, codes: Word, x: Word) Sums {
+            return switch (lanes) {
+                8 => @"llvm.x86.avx512.vpdpbusd.256"(sums, @bitCast(codes), @bitCast(x)),
+                16 => @"llvm.x86.avx512.vpdpbusd.512"(sums, @bitCast(codes), @bitCast(x)),
+                else => comptime unreachable,
+            };
+        }
+
+        pub inline fn total(sums: Sums) @Vector(lanes, i32) {
+            return sums;
+        }
+    };
+}
+
+/// ARM sdot: both operands signed.
+const SignedDot = struct {
+    pub const lanes = 4;
+    pub const Word = @Vector(lanes, u32);
+    pub const Sums = @Vector(lanes, i32);
+    pub const registers = 32;
+    pub const code_limit = 127;
+    pub const tile: Tile = .{ .vectors = 4, .tokens = 6 };
+
+    pub fn stepsMax(comptime code_max: u64) usize {
+        return stepsInside(32, 4, code_max);
+    }
+
+    pub inline fn broadcast(word: u32) Word {
+        return @splat(word);
+    }
+
+    pub inline fn add(sums: Sums, codes: Word, x: Word) Sums {
+        return @"llvm.aarch64.neon.sdot.v4i32.v16i8"(sums, @bitCast(codes), @bitCast(x));
+    }
+
+    pub inline fn total(sums: Sums) @Vector(lanes, i32) {
+        return sums;
+    }
+};
+
+/// ARM smlal: every product its own i16, two vectors of two rows each.
+const MultiplyLong = struct {
+    pub const lanes = 4;
+    pub const Word = @Vector(lanes, u32);
+    pub const Sums = @Vector(16, i16);
+    pub const registers = 32;
+    pub const code_limit = 127;
+    pub const tile: Tile = .{ .vectors = 2, .tokens = 6 };
+
+    const Bytes = @Vector(16, i8);
+
+    pub fn stepsMax(comptime code_max: u64) usize {
+        return stepsInside(16, 1, code_max);
+    }
+
+    pub inline fn broadcast(word: u32) Word {
+        return @splat(word);
+    }
+
+    pub inline fn add(sums: Sums, codes: Word, x: Word) Sums {
+        const c: Bytes = @bitCast(codes);
+        const v: Bytes = @bitCast(x);
+        return sums +% @as(Sums, c) *% @as(Sums, v);
+    }
+
+    pub inline fn total(sums: Sums) @Vector(lanes, i32) {
+        const even: @Vector(8, i32) = std.simd.deinterlace(2, sums)[0];
+        const odd: @Vector(8, i32) = std.simd.deinterlace(2, sums)[1];
+        const halves = std.simd.deinterlace(2, even + odd);
+        return halves[0] + halves[1];
+    }
+};
+
+const WideScalar = struct {
+    pub const elements = 8;
+    pub const Sums = [elements]i32;
+    pub const zero: Sums = @splat(0);
+
+    pub inline fn add(sums: Sums, x: *align(1) const [elements]i16, w: *const [elements]i8) Sums {
+        var result = sums;
+        for (&result, x, w) |*sum, value, weight| sum.* +%= @as(i32, value) * weight;
+        return result;
+    }
+
+    pub inline fn total(sums: Sums) i32 {
+        var result: i32 = 0;
+        for (sums) |sum| result +%= sum;
+        return result;
+    }
+};
+
+/// x86 pmaddwd: pairs of i16 products into i32.
+fn WidePairs(comptime lanes: comptime_int) type {
+    return struct {
+        pub const elements = 2 * lanes;
+        pub const Sums = @Vector(lanes, i32);
+        pub const zero: Sums = @splat(0);
+
+        const Words = @Vector(elements, i16);
+
+        pub inline fn add(
+            sums: Sums,
+            x: *align(1) const [elements]i16,
+            w: *const [elements]i8,
+        ) Sums {
+            const values: Words = @as(*align(1) const Words, @ptrCast(x)).*;
+            const weights: Words = @as(@Vector(elements, i8), w.*);
+            return sums +% multiplyAddPairs(lanes, weights, values);
+        }
+
+        pub inline fn total(sums: Sums) i32 {
+            return @reduce(.Add, sums);
+        }
+    };
+}
+
+/// ARM smlal on i16.
+const WideLong = struct {
+    pub const elements = 16;
+    pub const Sums = @Vector(elements, i32);
+    pub const zero: Sums = @splat(0);
+
+    const Words = @Vector(elements, i16);
+
+    pub inline fn add(sums: Sums, x: *align(1) const [elements]i16, w: *const [elements]i8) Sums {
+        const values: Words = @as(*align(1) const Words, @ptrCast(x)).*;
+        const weights: Words = @as(@Vector(elements, i8), w.*);
+        return sums +% @as(Sums, values) *% @as(Sums, weights);
+    }
+
+    pub inline fn total(sums: Sums) i32 {
+        return @reduce(.Add, sums);
+    }
+};
+
+inline fn multiplyAddPairs(
+    comptime lanes: comptime_int,
+    a: @Vector(2 * lanes, i16),
+    b: @Vector(2 * lanes, i16),
+) @Vector(lanes, i32) {
+    return switch (lanes) {
+        4 => @"llvm.x86.sse2.pmadd.wd"(a, b),
+        8 => @"llvm.x86.avx2.pmadd.wd"(a, b),
+        16 => @"llvm.x86.avx512.pmaddw.d.512"(a, b),
+        else => comptime unreachable,
+    };
+}
+
+extern fn @"llvm.x86.ssse3.pmadd.ub.sw.128"(@Vector(16, i8), @Vector(16, i8)) @Vector(8, i16);
+extern fn @"llvm.x86.avx2.pmadd.ub.sw"(@Vector(32, i8), @Vector(32, i8)) @Vector(16, i16);
+extern fn @"llvm.x86.sse2.pmadd.wd"(@Vector(8, i16), @Vector(8, i16)) @Vector(4, i32);
+extern fn @"llvm.x86.avx2.pmadd.wd"(@Vector(16, i16), @Vector(16, i16)) @Vector(8, i32);
+extern fn @"llvm.x86.avx512.pmaddw.d.512"(@Vector(32, i16), @Vector(32, i16)) @Vector(16, i32);
+extern fn @"llvm.x86.avx512.vpdpbusd.256"(
+    @Vector(8, i32),
+    @Vector(8, i32),
+    @Vector(8, i32),
+) @Vector(8, i32);
+extern fn @"llvm.x86.avx512.vpdpbusd.512"(
+    @Vector(16, i32),
+    @Vector(16, i32),
+    @Vector(16, i32),
+) @Vector(16, i32);
+extern fn @"llvm.aarch64.neon.sdot.v4i32.v16i8"(
+    @Vector(4, i32),
+    @Vector(16, i8),
+    @Vector(16, i8),
+) @Vector(4, i32);
+
+fn checkTernary(comptime level: Level) !void {
+    if (!comptime runs(level)) return;
+    const D = Ternary(level);
+    var random = std.Random.DefaultPrng.init(7);
+    inline for (.{ 2, 8 }) |code_max| {
+        const steps = @min(D.stepsMax(code_max), 64);
+        for ([_]enum { low, high, mixed }{ .low, .high, .mixed }) |kind| {
+            var sums: D.Sums = @splat(0);
+            var want: [D.lanes]i32 = @splat(0);
+            for (0..steps) |_| {
+                var codes: [4 * D.lanes]u8 = undefined;
+                var x: [4]i8 = undefined;
+                for (&codes) |*code| {
+                    code.* = if (kind == .mixed) random.random().int(u8) % (code_max + 1) else code_max;
+                }
+                for (&x) |*value| value.* = switch (kind) {
+                    .low => -128,
+                    .high => 127,
+                    .mixed => random.random().int(i8),
+                };
+                sums = D.add(sums, @bitCast(codes), D.broadcast(@bitCast(x)));
+                for (&want, 0..) |*sum, lane| {
+                    for (0..4) |i| sum.* += @as(i32, codes[4 * lane + i]) * x[i];
+                }
+            }
+            try std.testing.expectEqual(want, @as([D.lanes]i32, D.total(sums)));
+        }
+    }
+}
+
+test "Ternary: sums are exact up to the last step allowed, at both ends of the activations" {
+    inline for (comptime std.enums.values(Level)) |level| try checkTernary(level);
+}
+
+fn checkWide(comptime level: Level) !void {
+    if (!comptime runs(level)) return;
+    const D = Wide(level);
+    var random = std.Random.DefaultPrng.init(8);
+    var sums: D.Sums = D.zero;
+    var want: i32 = 0;
+    for (0..20) |step| {
+        var x: [D.elements]i16 = undefined;
+        var w: [D.elements]i8 = undefined;
+        for (&x, &w) |*value, *weight| {
+            value.* = if (step == 0) -32768 else random.random().int(i16);
+            weight.* = if (step == 0) -128 else random.random().int(i8);
+            want +%= @as(i32, value.*) * weight.*;
+        }
+        sums = D.add(sums, &x, &w);
+    }
+    try std.testing.expectEqual(want, D.total(sums));
+}
+
+test "Wide: sums are exact, with the most negative values too" {
+    inline for (comptime std.enums.values(Level)) |level| try checkWide(level);
+}

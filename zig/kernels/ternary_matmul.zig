@@ -1,0 +1,225 @@
+//! Ternary weights times int8 activations, y = x W^T with W in {-1, 0, 1}:
+//! y[r, n] = ((f32(sum_k q[r,k] * W[n,k]) * row_scale[n]) * (1 / a[r])) (+ bias[n]) (+ residual[r,n]).
+//!
+//! Inputs: q i8 (R, K), a f32 (R), w tile2 (N, K) with row scales, then bias f32 (N) and residual
+//! f32 (R, N) where the attributes say so. Output: y f32 (R, N), which may be the residual itself.
+//! Sums are exact in i32 for K up to 2^18. Workers take contiguous blocks of 32 weight rows.
+//!
+//! tile2: rows padded to 32 and columns to 16 with weight 0; blocks of 32 rows, in each block tiles
+//! of 16 columns, 128 bytes a tile: byte 64*h + 4*r + j holds the codes (weight + 1) of row
+//! 16*h + r and tile columns j, 4 + j, 8 + j, 12 + j, from the lowest pair of bits up.
+
+const std = @import("std");
+const dot = @import("dot.zig");
+const gemv = @import("ternary_gemv.zig");
+const gemm = @import("ternary_gemm.zig");
+const output_types = @import("ternary_output.zig");
+const Task = @import("task.zig").Task;
+const View = @import("task.zig").View;
+
+const Output = output_types.Output;
+const block_rows = output_types.block_rows;
+
+/// 1 where the optional operand is present; they follow the required ones in this order.
+pub const Attrs = extern struct { has_bias: u32, has_residual: u32 };
+
+const columns_max = 1 << 18;
+
+pub fn run(task: *const Task) callconv(.c) void {
+    TernaryMatmul(dot.native).run(task);
+}
+
+pub fn TernaryMatmul(comptime level: dot.Level) type {
+    const D = dot.Ternary(level);
+    const Gemv = gemv.Gemv(D);
+    return struct {
+        pub fn run(task: *const Task) callconv(.c) void {
+            const x = task.in(0);
+            const w = task.in(2);
+            const tokens = x.dims[0];
+            const share = task.share((w.dims[0] + block_rows - 1) / block_rows);
+            std.debug.assert(w.layout == .tile2 and w.dims[1] == x.dims[1]);
+            std.debug.assert(w.dims[1] <= columns_max);
+            if (tokens == 0 or share.start == share.end) return;
+            const work: gemm.Work = .{
+                .weights = w.data,
+                .block_start = share.start,
+                .block_end = share.end,
+                .x = x,
+                .output = outputOf(task),
+            };
+            switch (tokens) {
+                inline 1...Gemv.tokens_max => |count| multiplyFew(count, &work, task.scratch),
+                else => gemm.Gemm(D).run(&work, task.scratch[0..task.scratch_size]),
+            }
+        }
+
+        fn multiplyFew(comptime tokens: usize, work: *const gemm.Work, scratch: [*]u8) void {
+            const columns = work.x.dims[1];
+            const tiles = (columns + gemv.tile_columns - 1) / gemv.tile_columns;
+            var rows: [tokens][*]const u8 = undefined;
+            var x_sums: [tokens]i32 = undefined;
+            for (&rows, &x_sums, 0..) |*row, *x_sum, token| {
+                const values = work.x.row(i8, token);
+                x_sum.* = gemv.sum(values);
+                row.* = @ptrCast(values.ptr);
+                if (columns % gemv.tile_columns == 0) continue;
+                const padded = scratch[token * tiles * gemv.tile_columns ..][0 .. tiles * gemv.tile_columns];
+                @memcpy(padded[0..columns], @as([]const u8, @ptrCast(values)));
+                @memset(padded[columns..], 0);
+                row.* = padded.ptr;
+            }
+            for (work.block_start..work.block_end) |block| {
+                const weights = work.weights + block * tiles * gemv.tile_size;
+                var sums: [tokens][block_rows]i32 align(64) = undefined;
+                Gemv.run(tokens, weights, tiles, &rows, &sums);
+                for (&sums, x_sums, 0..) |*token_sums, x_sum, token| {
+                    for (token_sums) |*sum| sum.* -= x_sum;
+                    work.output.store(block, token, @alignCast(token_sums));
+                }
+            }
+        }
+    };
+}
+
+fn outputOf(task: *const Task) Output {
+    const attrs = task.attr(Attrs);
+    return .{
+        .y = task.out(0),
+        .a = task.in(1).ptr(f32),
+        .row_scale = task.in(2).row_scale,
+        .bias = if (attrs.has_bias != 0) task.in(3).ptr(f32) else null,
+        .residual = if (attrs.has_residual != 0) task.in(3 + attrs.has_bias) else null,
+        .rows = task.in(2).dims[0],
+    };
+}
+
+const testing = @import("testing.zig");
+const pack_tile2 = @import("pack_tile2.zig");
+
+const Case = struct {
+    rows: u32,
+    columns: u32,
+    tokens: u32,
+    /// The activations' and weights' bounds; equal ones give extreme sums.
+    x_low: i8 = -128,
+    x_high: i8 = 127,
+    weight_low: i8 = -1,
+    bias: bool = false,
+    residual: bool = false,
+};
+
+/// Compares every level this machine runs with the definition, bit for bit.
+fn check(case: Case) !void {
+    var arena = std.heap.ArenaAllocator.init(std.testing.allocator);
+    defer arena.deinit();
+    const gpa = arena.allocator();
+    const n = case.rows;
+    const k = case.columns;
+    const x = try gpa.alloc(i8, case.tokens * (k + 3));
+    const codes = try gpa.alloc(i8, n * k);
+    testing.fillInteger(i8, x, 1, case.x_low, case.x_high);
+    testing.fillInteger(i8, codes, 2, case.weight_low, 1);
+    const a = try gpa.alloc(f32, case.tokens);
+    const scale = try gpa.alloc(f32, n);
+    const bias = try gpa.alloc(f32, n);
+    const residual = try gpa.alloc(f32, case.tokens * n);
+    for (a, 0..) |*value, i| value.* = 31.7 + @as(f32, @floatFromInt(i));
+    testing.fillNormal(f32, scale, 3, 0.02);
+    testing.fillNormal(f32, bias, 4, 1);
+    testing.fillNormal(f32, residual, 5, 1);
+    const want = try gpa.alloc(f32, case.tokens * n);
+    for (0..case.tokens) |r| for (0..n) |row| {
+        var sum: i32 = 0;
+        for (x[r * (k + 3) ..][0..k], codes[row * k ..][0..k]) |value, weight| {
+            sum += @as(i32, value) * weight;
+        }
+        var y = @as(f32, @floatFromInt(sum)) * scale[row];
+        y = y * (1 / a[r]);
+        if (case.bias) y = y + bias[row];
+        if (case.residual) y = y + residual[r * n + row];
+        want[r * n + row] = y;
+    };
+    const tiles = (n + 31) / 32 * ((k + 15) / 16);
+    const bytes = try gpa.alignedAlloc(u8, .@"64", tiles * gemv.tile_size);
+    var w = testing.packedRows(.tile2, bytes, n, k);
+    const weights = [_]View{testing.dense(i8, codes, &.{ n, k })};
+    try testing.runSplit(&pack_tile2.run, &weights, &.{w}, {}, &.{bytes});
+    w.row_scale = scale.ptr;
+    const y = try gpa.alloc(f32, want.len);
+    var inputs: [5]View = undefined;
+    inputs[0] = testing.strided(i8, x.ptr, &.{ case.tokens, k }, &.{ k + 3, 1 });
+    inputs[1] = testing.dense(f32, a, &.{case.tokens});
+    inputs[2] = w;
+    var count: usize = 3;
+    if (case.bias) {
+        inputs[count] = testing.dense(f32, bias, &.{n});
+        count += 1;
+    }
+    if (case.residual) {
+        inputs[count] = testing.dense(f32, residual, &.{ case.tokens, n });
+        count += 1;
+    }
+    const outputs = [_]View{testing.dense(f32, y, &.{ case.tokens, n })};
+    const attrs: Attrs = .{
+        .has_bias = @intFromBool(case.bias),
+        .has_residual = @intFromBool(case.residual),
+    };
+    inline for (comptime std.enums.values(dot.Level)) |level| if (comptime dot.runs(level)) {
+        for ([_]u32{ 1, 2, 3, 8 }) |worker_count| {
+            @memset(y, std.math.nan(f32));
+            const kernel = &TernaryMatmul(level).run;
+            const options: testing.Options = .{ .worker_count = worker_count };
+            const outcome = testing.run(kernel, inputs[0..count], &outputs, attrs, options);
+            try std.testing.expectEqual(@as(@TypeOf(outcome.code), .none), outcome.code);
+            const got = std.mem.sliceAsBytes(y);
+            std.testing.expectEqualSlices(u8, std.mem.sliceAsBytes(want), got) catch |err| {
+                std.debug.print("level {t}, workers {}, {}\n", .{ level, worker_count, case });
+                return err;
+            };
+        }
+    };
+}
+
+test "ternary_matmul: every level equals the definition on shapes around its tiles" {
+    for ([_]u32{ 1, 31, 32, 33, 64, 112 }) |rows| {
+        for ([_]u32{ 1, 4, 15, 16, 17, 112, 256 }) |columns| {
+            for ([_]u32{ 1, 2, 3, 4, 7, 8, 9, 12, 13, 40 }) |tokens| {
+                if (tokens > 9 and rows > 33 and columns < 112) continue;
+                try check(.{ .rows = rows, .columns = columns, .tokens = tokens });
+            }
+        }
+    }
+}
+
+test "ternary_matmul: bias and residual are added in this order" {
+    for ([_]u32{ 1, 5, 13 }) |tokens| {
+        const shape: Case = .{ .rows = 49, .columns = 40, .tokens = tokens };
+        for ([_][2]bool{ .{ true, false }, .{ false, true }, .{ true, true } }) |with| {
+            var case = shape;
+            case.bias = with[0];
+            case.residual = with[1];
+            try check(case);
+        }
+    }
+}
+
+test "ternary_matmul: sums at both ends of the range are exact" {
+    for ([_]u32{ 1, 2, 3, 6, 13 }) |tokens| {
+        for ([_]i8{ -128, -127, 127 }) |x| {
+            for ([_]u32{ 1040, 9001 }) |columns| try check(.{
+                .rows = 33,
+                .columns = columns,
+                .tokens = tokens,
+                .x_low = x,
+                .x_high = x,
+                .weight_low = 1,
+            });
+        }
+    }
+}
+
+test "ternary_matmul: many columns leave room for few tokens at a time" {
+    try check(.{ .rows = 32, .columns = 40_000, .tokens = 30 });
+    try check(.{ .rows = 1, .columns = columns_max, .tokens = 1, .x_low = -128, .x_high = -128 });
+}
