@@ -87,7 +87,10 @@ export const errorCodes = [
   "hub/size-mismatch",
   "hub/no-model-files",
   "hub/cache-io",
-  "hub/aborted",
+
+  // Generating: options and a model's generation_config.json.
+  "generate/invalid-option",
+  "generate/invalid-config",
 ] as const;
 
 /** A stable name of a kind of failure, e.g. `checkpoint/truncated`. */
