@@ -25,6 +25,15 @@ const f16_in_hardware = switch (builtin.cpu.arch) {
     else => false,
 };
 
+/// Vectors of sixteen lanes that fit the registers of this instruction set: what kernels tile by.
+pub const registers = switch (builtin.cpu.arch) {
+    .x86_64 => if (std.Target.x86.featureSetHas(builtin.cpu.features, .avx512f))
+        32
+    else if (std.Target.x86.featureSetHas(builtin.cpu.features, .avx)) 8 else 4,
+    .aarch64 => 8,
+    else => 4,
+};
+
 pub inline fn splat(x: f32) F32 {
     return @splat(x);
 }
@@ -63,6 +72,16 @@ pub inline fn storeTail(comptime T: type, target: [*]align(1) T, v: F32, count: 
     var padded: [width]T align(64) = undefined;
     store(T, &padded, v);
     for (0..count) |i| target[i] = padded[i];
+}
+
+/// The next sixteen elements, or all that are `left` with zeros behind them.
+pub inline fn loadUpTo(comptime T: type, source: [*]align(1) const T, left: usize) F32 {
+    return if (left >= width) load(T, source) else loadTail(T, source, left);
+}
+
+/// The next sixteen elements, or as many as are `left`.
+pub inline fn storeUpTo(comptime T: type, target: [*]align(1) T, v: F32, left: usize) void {
+    if (left >= width) store(T, target, v) else storeTail(T, target, v, left);
 }
 
 pub fn toF32(comptime T: type, x: T) f32 {
@@ -318,7 +337,8 @@ test "f16 ties: the midpoint between neighbours goes to the even one" {
 
 test "roundClip: half to even, clipped, and what is not a number becomes the lower bound" {
     const x: F32 = .{
-        0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 126.5, 127.5, -127.5, -128.5, 1e9, -1e9, 0.49999997, 3, -3, 0,
+        0.5,    1.5,    2.5, -0.5, -1.5,       -2.5, 126.5, 127.5,
+        -127.5, -128.5, 1e9, -1e9, 0.49999997, 3,    -3,    0,
     };
     const want: I32 = .{ 0, 2, 2, 0, -2, -2, 126, 127, -128, -128, 127, -128, 0, 3, -3, 0 };
     try std.testing.expectEqual(want, roundClip(x, -128, 127));

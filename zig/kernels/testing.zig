@@ -125,6 +125,7 @@ pub fn runSplit(
     const gpa = std.testing.allocator;
     var first: std.ArrayList(u8) = .empty;
     defer first.deinit(gpa);
+    for (output_bytes) |bytes| @memset(bytes, 0x55);
     const whole = run(kernel, inputs, outputs, attrs, .{});
     try std.testing.expectEqual(task_types.FaultCode.none, whole.code);
     for (output_bytes) |bytes| try first.appendSlice(gpa, bytes);
