@@ -58,7 +58,8 @@ pub fn keepMinP(w: []f32, min_p: f32) void {
 }
 
 /// Keeps the weights whose information -ln p lies nearest to its mean, the entropy, until they
-/// make up `p` of the sum. With p = w / sum(w) that distance is |ln w - mean of ln w|.
+/// make up `p` of the sum. With p = w / sum(w) that distance is |ln w - mean of ln w|: what lies
+/// within a radius of the mean are the weights between two bounds.
 pub fn keepTypical(w: []f32, p: f32, scratch: []f32) void {
     const smallest = std.math.floatMin(f32);
     const candidates = gatherAtLeast(w, smallest, scratch) orelse w;
@@ -66,14 +67,23 @@ pub fn keepTypical(w: []f32, p: f32, scratch: []f32) void {
     const mean: f32 = @floatCast(massTimesLn(candidates) / total);
     const wanted = @as(f64, p) * total;
 
-    var low: i64 = -1; // too little lies within this distance
+    var low: i64 = -1; // too little lies within this radius
     var high: i64 = @as(u32, @bitCast(@as(f32, 256))); // every ln w lies within
     while (high - low > 1) {
         const middle = @divFloor(low + high, 2);
-        const radius: f32 = @bitCast(@as(u32, @intCast(middle)));
-        if (massWithin(candidates, mean, radius) >= wanted) high = middle else low = middle;
+        const enough = massWithin(candidates, boundsOf(mean, middle)) >= wanted;
+        if (enough) high = middle else low = middle;
     }
-    removeBeyond(w, mean, @bitCast(@as(u32, @intCast(high))));
+    keepWithin(w, boundsOf(mean, high));
+}
+
+const Bounds = struct { least: f32, most: f32 };
+
+fn boundsOf(mean: f32, radius_bits: i64) Bounds {
+    const radius: f32 = @bitCast(@as(u32, @intCast(radius_bits)));
+    const ends: F32 = .{ mean - radius, mean + radius } ++ .{0} ** (lanes.width - 2);
+    const bounds = lanes.exp(ends);
+    return .{ .least = bounds[0], .most = bounds[1] };
 }
 
 /// The sum of all weights.
@@ -91,15 +101,18 @@ fn massBelow(w: []const f32, cut: f32) f64 {
     return foldWide(sums);
 }
 
-fn massWithin(w: []const f32, mean: f32, radius: f32) f64 {
+fn massWithin(w: []const f32, bounds: Bounds) f64 {
     var sums: F64 = @splat(0);
     var at: usize = 0;
     while (at < w.len) : (at += lanes.width) {
-        const v = loadAt(w, at);
-        const near = @abs(ln(v) - lanes.splat(mean)) <= lanes.splat(radius);
-        sums += @as(F64, @select(f32, near, v, lanes.zero));
+        sums += @as(F64, within(loadAt(w, at), bounds));
     }
     return foldWide(sums);
+}
+
+inline fn within(v: F32, bounds: Bounds) F32 {
+    const inside = (v >= lanes.splat(bounds.least)) & (v <= lanes.splat(bounds.most));
+    return @select(f32, inside, v, lanes.zero);
 }
 
 /// Sum of w * ln w; a removed weight counts as 0.
@@ -150,12 +163,10 @@ fn removeBelow(w: []f32, cut: f32) void {
     }
 }
 
-fn removeBeyond(w: []f32, mean: f32, radius: f32) void {
+fn keepWithin(w: []f32, bounds: Bounds) void {
     var at: usize = 0;
     while (at < w.len) : (at += lanes.width) {
-        const v = loadAt(w, at);
-        const far = @abs(ln(v) - lanes.splat(mean)) > lanes.splat(radius);
-        storeAt(w, at, @select(f32, far, lanes.zero, v));
+        storeAt(w, at, within(loadAt(w, at), bounds));
     }
 }
 
