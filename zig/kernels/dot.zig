@@ -99,7 +99,7 @@ const Scalar = struct {
         return @splat(word);
     }
 
-    pub inline fn add(sums: Sums, codes: Word, x: Word) Sums {
+    pub noinline fn add(sums: Sums, codes: Word, x: Word) Sums {
         var result: [lanes]i32 = sums;
         const code_words: [lanes]u32 = codes;
         const x_words: [lanes]u32 = x;
@@ -362,9 +362,10 @@ fn checkTernary(comptime level: Level) !void {
             for (0..steps) |_| {
                 var codes: [4 * D.lanes]u8 = undefined;
                 var x: [4]i8 = undefined;
-                for (&codes) |*code| {
-                    code.* = if (kind == .mixed) random.random().int(u8) % (code_max + 1) else code_max;
-                }
+                for (&codes) |*code| code.* = switch (kind) {
+                    .mixed => random.random().uintAtMost(u8, code_max),
+                    else => code_max,
+                };
                 for (&x) |*value| value.* = switch (kind) {
                     .low => -128,
                     .high => 127,

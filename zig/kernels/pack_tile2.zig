@@ -27,7 +27,12 @@ pub fn run(task: *const Task) callconv(.c) void {
 }
 
 /// Source rows and columns past the end are weight 0, code 1.
-fn packTile(codes: *const View, row_first: usize, column_first: usize, target: *[tile_size]u8) void {
+fn packTile(
+    codes: *const View,
+    row_first: usize,
+    column_first: usize,
+    target: *[tile_size]u8,
+) void {
     const columns: usize = @min(tile_columns, codes.dims[1] - column_first);
     for (0..block_rows) |r| {
         var row: [tile_columns]u8 = @splat(1);

@@ -1,5 +1,6 @@
 //! Ternary weights times int8 activations, y = x W^T with W in {-1, 0, 1}:
-//! y[r, n] = ((f32(sum_k q[r,k] * W[n,k]) * row_scale[n]) * (1 / a[r])) (+ bias[n]) (+ residual[r,n]).
+//! y[r, n] = (f32(sum_k q[r, k] * W[n, k]) * row_scale[n]) * (1 / a[r])
+//! (+ bias[n]) (+ residual[r, n]).
 //!
 //! Inputs: q i8 (R, K), a f32 (R), w tile2 (N, K) with row scales, then bias f32 (N) and residual
 //! f32 (R, N) where the attributes say so. Output: y f32 (R, N), which may be the residual itself.
@@ -57,6 +58,7 @@ pub fn TernaryMatmul(comptime level: dot.Level) type {
         fn multiplyFew(comptime tokens: usize, work: *const gemm.Work, scratch: [*]u8) void {
             const columns = work.x.dims[1];
             const tiles = (columns + gemv.tile_columns - 1) / gemv.tile_columns;
+            const padded_size = tiles * gemv.tile_columns;
             var rows: [tokens][*]const u8 = undefined;
             var x_sums: [tokens]i32 = undefined;
             for (&rows, &x_sums, 0..) |*row, *x_sum, token| {
@@ -64,7 +66,7 @@ pub fn TernaryMatmul(comptime level: dot.Level) type {
                 x_sum.* = gemv.sum(values);
                 row.* = @ptrCast(values.ptr);
                 if (columns % gemv.tile_columns == 0) continue;
-                const padded = scratch[token * tiles * gemv.tile_columns ..][0 .. tiles * gemv.tile_columns];
+                const padded = scratch[token * padded_size ..][0..padded_size];
                 @memcpy(padded[0..columns], @as([]const u8, @ptrCast(values)));
                 @memset(padded[columns..], 0);
                 row.* = padded.ptr;

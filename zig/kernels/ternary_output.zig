@@ -35,7 +35,7 @@ pub const Output = struct {
         const count: usize = @min(block_rows, output.rows - first);
         const inverse = 1 / output.a[token];
         const y = output.y.row(f32, token)[first..][0..count];
-        const residual: ?[]f32 = if (output.residual) |view| view.row(f32, token)[first..] else null;
+        const residual = if (output.residual) |view| view.row(f32, token)[first..] else null;
         var done: usize = 0;
         while (done + width <= count) : (done += width) {
             const whole: I32 = sums[done..][0..width].*;

@@ -1,0 +1,83 @@
+//! What this machine can do at most, measured by the code the kernels are made of: bytes read in
+//! sequence, and int8 multiply-adds in registers. The caller holds the clock.
+
+const std = @import("std");
+const dot = @import("dot.zig");
+
+const Chunk = @Vector(8, u64);
+const chunk_size = @sizeOf(Chunk);
+const unroll = 4;
+
+/// Reads all bytes; the result depends on each of them.
+pub fn probeRead(data: [*]const u8, size: usize) callconv(.c) u64 {
+    var sums: [unroll]Chunk = @splat(@splat(0));
+    var at: usize = 0;
+    while (at + unroll * chunk_size <= size) : (at += unroll * chunk_size) {
+        inline for (&sums, 0..) |*sum, i| {
+            const source: *align(1) const Chunk = @ptrCast(data + at + i * chunk_size);
+            sum.* +%= source.*;
+        }
+    }
+    var result = @reduce(.Add, (sums[0] +% sums[1]) +% (sums[2] +% sums[3]));
+    for (data[at..size]) |byte| result +%= byte;
+    return result;
+}
+
+/// Runs the level's dot product without touching memory; gives the operations done, a multiply and
+/// an add counted each.
+pub fn probeInt8(iterations: u64) callconv(.c) u64 {
+    const D = dot.Ternary(dot.native);
+    // Products that are added in a step of their own could be computed once for all iterations:
+    // their factors change hands in every one. Else accumulators only have to outnumber latency.
+    const split = @TypeOf(@as(D.Sums, undefined)) != @Vector(D.lanes, i32);
+    const code_count = if (split) 4 else 1;
+    const x_count = if (split) 2 else 1;
+    const sum_count = if (split) code_count * x_count else if (D.registers == 32) 16 else 12;
+    var codes: [code_count]D.Word = undefined;
+    var x: [x_count]D.Word = undefined;
+    var sums: [sum_count]D.Sums = undefined;
+    inline for (&codes, 0..) |*word, i| word.* = hidden(D.Word, @splat(0x01000201 + i));
+    inline for (&x, 0..) |*word, i| word.* = hidden(D.Word, @splat(0x817f0305 + i));
+    inline for (&sums, 0..) |*sum, i| sum.* = @splat(i);
+    for (0..iterations) |_| {
+        if (split) {
+            inline for (&codes) |*word| word.* = hidden(D.Word, word.*);
+            inline for (&x) |*word| word.* = hidden(D.Word, word.*);
+        }
+        inline for (&sums, 0..) |*sum, i| {
+            sum.* = D.add(sum.*, codes[i % code_count], x[i / code_count % x_count]);
+        }
+    }
+    inline for (sums) |sum| std.mem.doNotOptimizeAway(D.total(sum)[0]);
+    return iterations * sum_count * D.lanes * 4 * 2;
+}
+
+/// The same value, which the compiler no longer knows.
+inline fn hidden(comptime T: type, value: T) T {
+    if (@import("builtin").cpu.arch == .aarch64) return asm (""
+        : [out] "=w" (-> T),
+        : [in] "0" (value),
+    );
+    return asm (""
+        : [out] "=x" (-> T),
+        : [in] "0" (value),
+    );
+}
+
+test "probeRead: every byte counts" {
+    var data: [1500]u8 = @splat(0);
+    for ([_]usize{ 0, 1, 255, 256, 1500 }) |size| {
+        const before = probeRead(&data, size);
+        for (0..size) |i| {
+            data[i] = 1;
+            try std.testing.expect(probeRead(&data, size) != before);
+            data[i] = 0;
+        }
+    }
+}
+
+test "probeInt8: counts operations in proportion to iterations" {
+    const one = probeInt8(1);
+    try std.testing.expect(one > 0);
+    try std.testing.expectEqual(100 * one, probeInt8(100));
+}
