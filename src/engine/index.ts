@@ -1,0 +1,15 @@
+/** Running a model: loading, sessions, generating, chatting, logits. */
+export { type Answer, Chat, type ChatOptions } from "./chat.ts";
+export { Generation, type GenerationStats } from "./generation.ts";
+export type { ModelInfo } from "./info.ts";
+export {
+  type Inspection,
+  inspectModel,
+  type LoadOptions,
+  type LoadProgress,
+  loadModel,
+} from "./load.ts";
+export { availableMemory, formatSize, type MemoryEstimate } from "./memory.ts";
+export { Model } from "./model.ts";
+export { EnginePrograms, type EngineShape } from "./programs.ts";
+export { type LogitsOptions, Session } from "./session.ts";

@@ -1,0 +1,102 @@
+/** From a folder or file to a model that runs. */
+import { openCheckpoint, type TensorEntry } from "../checkpoint/index.ts";
+import { BitNetError } from "../errors/index.ts";
+import { readGenerationConfig } from "../generate/index.ts";
+import { loadDecoder, planModel } from "../models/index.ts";
+import type { ActivationName } from "../native/index.ts";
+import { tokenizerOf } from "../text/index.ts";
+import { type ModelInfo, modelInfo } from "./info.ts";
+import { estimateMemory, type MemoryEstimate, requireFit } from "./memory.ts";
+import { Model } from "./model.ts";
+
+/** Without a wish, no more context than this is reserved. */
+const contextDefault = 4096;
+
+export interface LoadProgress {
+  stage: "packing";
+  /** Bytes of the checkpoint. */
+  done: number;
+  total: number;
+}
+
+export interface LoadOptions {
+  /** Tokens that prompt and answer may have together; by default the model's, up to 4096. */
+  contextLength?: number;
+  /** `fast` (int8 head, f16 cache) by default; `exact` holds every reference value. */
+  precision?: "fast" | "exact";
+  /** Threads of each run; by default one a processor. */
+  threads?: number;
+  /** The block size of I2_S files, which they do not tell; 128 by default. */
+  i2sLayout?: 64 | 128;
+  /** The activation, which GGUF files do not record, where the rule would be wrong. */
+  hiddenAct?: ActivationName;
+  signal?: AbortSignal;
+  onProgress?: (progress: LoadProgress) => void;
+  onWarning?: (text: string) => void;
+}
+
+/**
+ * Loads a Hugging Face folder or a GGUF file.
+ * @throws BitNetError with a code of `checkpoint`, `models`, `text` or `engine`
+ */
+export async function loadModel(path: string, options: LoadOptions = {}): Promise<Model> {
+  const { precision = "fast", signal } = options;
+  const threads = checkThreads(options.threads);
+  const checkpoint = await openCheckpoint(path, { i2sLayout: options.i2sLayout, signal });
+  const plan = planModel(checkpoint, options.hiddenAct);
+  const contextLength = checkContext(options.contextLength, plan.config.contextLength);
+  requireFit(path, estimateMemory(checkpoint, plan, { contextLength, precision }));
+  const tokenizer = tokenizerOf(checkpoint);
+  const generationConfig = checkpoint.format === "gguf" ? {} : checkpoint.generationConfig;
+  const defaults = readGenerationConfig(generationConfig, `${path}/generation_config.json`);
+  const eosTokens = [...new Set([...defaults.eosTokens, ...tokenizer.eosIds])];
+  const loaded = await loadDecoder(checkpoint, {
+    hiddenAct: options.hiddenAct,
+    int8Head: precision === "fast",
+    signal,
+    onProgress: (done, total) => options.onProgress?.({ stage: "packing", done, total }),
+    onWarning: options.onWarning,
+  });
+  return new Model({
+    info: modelInfo(checkpoint, plan),
+    tokenizer,
+    loaded,
+    defaults: { ...defaults, eosTokens },
+    contextLength,
+    precision,
+    threads,
+  });
+}
+
+/** What `inspectModel` tells of a checkpoint. */
+export interface Inspection extends ModelInfo {
+  memory: MemoryEstimate;
+  tensors: TensorEntry[];
+}
+
+/** Reads a model's files without loading it. */
+export async function inspectModel(path: string, options: LoadOptions = {}): Promise<Inspection> {
+  const { precision = "fast" } = options;
+  const checkpoint = await openCheckpoint(path, { i2sLayout: options.i2sLayout });
+  const plan = planModel(checkpoint, options.hiddenAct);
+  const contextLength = checkContext(options.contextLength, plan.config.contextLength);
+  return {
+    ...modelInfo(checkpoint, plan),
+    memory: estimateMemory(checkpoint, plan, { contextLength, precision }),
+    tensors: [...checkpoint.tensors.values()],
+  };
+}
+
+function checkThreads(threads = 0): number {
+  if (Number.isInteger(threads) && threads >= 0 && threads <= 64) return threads;
+  throw new BitNetError("engine/invalid-option", `threads: want 1 to 64, got ${threads}`);
+}
+
+function checkContext(wanted: number | undefined, limit: number): number {
+  const length = wanted ?? Math.min(limit, contextDefault);
+  if (Number.isInteger(length) && length >= 1 && length <= limit) return length;
+  throw new BitNetError(
+    "engine/invalid-option",
+    `contextLength: want 1 to ${limit}, which the model was made for, got ${length}`,
+  );
+}

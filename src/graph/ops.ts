@@ -1,0 +1,157 @@
+/**
+ * The op table: for each operation of a Program the outputs it makes and the work it is. The name
+ * is the kernel's name; attributes come from the kernel's own declaration (abi.gen.ts).
+ */
+import {
+  type ActivationName,
+  type DTypeName,
+  type OpName,
+  SamplingColumn,
+} from "../native/index.ts";
+import { type Dim, extentMax, formatDims, sameDims } from "./dims.ts";
+import { packedSize, type Value } from "./value.ts";
+
+export type Attrs = Readonly<Record<string, number | boolean | ActivationName>>;
+
+/** What an op makes when its outputs are not given. */
+export interface OutputShape {
+  dtype: DTypeName;
+  dims: readonly Dim[];
+}
+
+export interface OpRule {
+  /** Shapes of the outputs; null for one that the caller must provide. */
+  outputs(inputs: readonly Value[], attrs: Attrs): (OutputShape | null)[];
+  /** Simple operations at the largest sizes; the elements of the outputs by default. */
+  work?(inputs: readonly Value[], outputs: readonly Value[]): number;
+  /** Always on one worker. */
+  serial?: boolean;
+}
+
+/** Columns of the sampling parameters. */
+export const samplingColumns = Object.keys(SamplingColumn).length;
+
+const likeFirst: OpRule = {
+  outputs: ([x]) => [{ dtype: x!.dtype, dims: x!.dims }],
+};
+
+const elementwise: OpRule = {
+  outputs([a, b]) {
+    if (!sameDims(a!.dims, b!.dims) || a!.dtype !== b!.dtype) {
+      throw new Error(`operands differ: ${a} and ${b}; broadcast one to the other's shape`);
+    }
+    return [{ dtype: a!.dtype, dims: a!.dims }];
+  },
+};
+
+/** Rows of the first operand by rows of the weight. */
+function matmul(weightAt: number): OpRule {
+  return {
+    outputs(inputs) {
+      const x = inputs[0]!;
+      const w = inputs[weightAt]!;
+      if (x.dims[1] !== w.dims[1]) throw new Error(`widths differ: ${x} and ${w}`);
+      return [{ dtype: "f32", dims: [x.dims[0]!, w.dims[0]!] }];
+    },
+    work: (inputs) => elements(inputs[0]!) * extentMax(inputs[weightAt]!.dims[0]!),
+  };
+}
+
+const quantized: OpRule = {
+  outputs: ([x]) => [
+    { dtype: "i8", dims: x!.dims },
+    { dtype: "f32", dims: [x!.dims[0]!] },
+  ],
+};
+
+export const opTable: Record<OpName, OpRule> = {
+  copy: likeFirst,
+  add: elementwise,
+  sub: elementwise,
+  mul: elementwise,
+  div: elementwise,
+  softmax: likeFirst,
+  embedding: {
+    outputs: ([ids, table]) => [{ dtype: "f32", dims: [ids!.dims[0]!, table!.dims[1]!] }],
+  },
+  rms_norm: likeFirst,
+  rms_norm_quantize: quantized,
+  quantize_rows: {
+    outputs: ([x], attrs) => [
+      { dtype: (attrs.levels as number) > 127 ? "i16" : "i8", dims: x!.dims },
+      { dtype: "f32", dims: [x!.dims[0]!] },
+    ],
+  },
+  ternary_matmul: matmul(2),
+  int8_matmul: matmul(2),
+  dense_matmul: matmul(1),
+  rope_angles: {
+    outputs([positions, frequencies]) {
+      const dims = [positions!.dims[0]!, frequencies!.dims[0]!];
+      return [
+        { dtype: "f32", dims },
+        { dtype: "f32", dims },
+      ];
+    },
+    work: (_, outputs) => 100 * elements(outputs[0]!),
+  },
+  rope: likeFirst,
+  kv_write: { outputs: () => [null, null], work: ([k]) => 2 * elements(k!) },
+  attention: {
+    outputs: ([q]) => [{ dtype: "f32", dims: q!.dims }],
+    work: ([q, , , , , pages]) => elements(q!) * extentMax(pages!.dims[1]!) * 128,
+  },
+  gated_activation: likeFirst,
+  gather_rows: {
+    outputs: ([x, rows]) => [{ dtype: "f32", dims: [rows!.dims[0]!, x!.dims[1]!] }],
+  },
+  sampling_probs: {
+    outputs: ([logits]) => [{ dtype: "f32", dims: logits!.dims }],
+    work: (_, outputs) => 20 * elements(outputs[0]!),
+  },
+  sample: {
+    outputs: ([probs, random]) => [
+      { dtype: "i32", dims: [probs!.dims[0]!] },
+      { dtype: "u32", dims: random!.dims },
+      null,
+      null,
+    ],
+    work: ([probs]) => elements(probs!),
+    serial: true,
+  },
+  emit: { outputs: () => [null], serial: true },
+  stop_when: {
+    outputs: ([token]) => [{ dtype: "i32", dims: token!.dims }],
+    serial: true,
+  },
+  abs_stats: {
+    outputs: ([w]) => [{ dtype: "f64", dims: [w!.dims[0]!, 3] }],
+    work: ([w]) => elements(w!),
+  },
+  ternarize: { outputs: ([w]) => [{ dtype: "i8", dims: w!.dims }] },
+  unpack_ternary: {
+    outputs([w]) {
+      const blocked = w!.layout === "tq1_0" || w!.layout === "tq2_0";
+      const blocks = blocked ? elements(w!) / 256 : 1;
+      return [
+        { dtype: "i8", dims: w!.dims },
+        { dtype: "f32", dims: [blocks] },
+      ];
+    },
+  },
+  pack_tile2: { outputs: () => [null], work: ([codes]) => elements(codes!) },
+};
+
+/** Elements at the largest sizes. */
+export function elements(value: Pick<Value, "dims">): number {
+  return value.dims.reduce<number>((product, dim) => product * extentMax(dim), 1);
+}
+
+/** Bytes that one step reads of a value for given sizes. */
+export function bytesOf(value: Value, extents: readonly number[], elementSize: number): number {
+  if (value.layout !== "strided") return packedSize(value.layout, extents[0]!, extents[1]!);
+  if (extents.length === 0 && value.dims.length > 0) {
+    throw new Error(`no sizes for ${formatDims(value.dims)}`);
+  }
+  return extents.reduce((product, extent) => product * extent, elementSize);
+}

@@ -1,0 +1,187 @@
+/**
+ * A compiled Program: validated by the core, bound to its weights, ready to run with any sizes up
+ * to its symbols' largest.
+ */
+import {
+  NativeProgram,
+  pagePositions,
+  type Region,
+  type RegionPlace,
+  type RunRequest,
+  runNow,
+  submitRun,
+} from "../native/index.ts";
+import { extentAt, extentMax, type Sym } from "./dims.ts";
+import { encodeProgram } from "./encode.ts";
+import { optimize, reads } from "./fuse.ts";
+import type { Graph } from "./graph.ts";
+import { bytesOf } from "./ops.ts";
+import { planArena, planSteps, type Step } from "./plan.ts";
+import { elementSizes, type Storage, type Value } from "./value.ts";
+
+export interface CompileOptions {
+  /** False places every value in memory of its own, for inspection. */
+  reuseMemory?: boolean;
+  /** False leaves the recorded instructions as they are. */
+  fuse?: boolean;
+}
+
+export interface ProgramRun {
+  /** Values of the symbols by name; those left out are at their largest. */
+  syms?: Readonly<Record<string, number>>;
+  /** Contents of the inputs by name, from their beginning; the rest is zero. */
+  inputs?: Readonly<Record<string, ArrayBufferView>>;
+  /** Regions for state and outputs by name; `offset` must be a multiple of 64. */
+  regions?: Readonly<Record<string, Region | RegionPlace>>;
+  steps?: number;
+  threads?: number;
+  signal?: AbortSignal;
+  onStep?: (stepsDone: number) => void;
+}
+
+export class Program implements Disposable {
+  readonly native: NativeProgram;
+  readonly steps: readonly Step[];
+  readonly arenaSize: number;
+  readonly #storages: readonly Storage[];
+  readonly #syms: readonly Sym[];
+
+  constructor(graph: Graph, options: CompileOptions = {}) {
+    const { reuseMemory = true, fuse = true } = options;
+    const nodes = fuse ? optimize(graph.nodes, graph.feedbacks) : graph.nodes;
+    const arena = planArena(nodes, graph.feedbacks, reuseMemory);
+    this.steps = planSteps(nodes, arena);
+    this.arenaSize = arena.size;
+    this.#storages = [...graph.storages.values()];
+    this.#syms = collectSyms(this.steps, graph);
+    const blob = encodeProgram({
+      steps: this.steps,
+      feedbacks: graph.feedbacks,
+      storages: this.#storages,
+      syms: this.#syms,
+      arena,
+    });
+    this.native = new NativeProgram(blob, this.steps.length);
+  }
+
+  /** Runs off the event loop; resolves with the steps done. */
+  submit(run: ProgramRun): Promise<number> {
+    return submitRun(this.#request(run), run);
+  }
+
+  /** Runs on this thread, at once; small programs only. */
+  now(run: ProgramRun): void {
+    runNow(this.#request(run));
+  }
+
+  /** Bytes of constants and state that one step reads, at given sizes and depth of the cache. */
+  bytesRead(syms: Readonly<Record<string, number>>, depth: number): number {
+    let sum = 0;
+    for (const { node } of this.steps) {
+      for (const value of reads(node)) {
+        if (value.storage.kind === "constant") {
+          sum += constantBytes(value, node.op === "embedding" ? node.outputs[0]! : null, syms);
+        } else if (node.op === "attention" && value.storage.kind === "state") {
+          // (pages, groups, width, positions) or its transpose: all but pages times depth.
+          const [, groups, a, b] = value.dims.map(extentMax);
+          const width = (a! * b!) / pagePositions;
+          sum += depth * groups! * width * elementSizes[value.dtype];
+        }
+      }
+    }
+    return sum;
+  }
+
+  /** The instructions, one a line, for people. */
+  explain(): string {
+    const names = new Map<Storage, string>();
+    const nameOf = (value: Value): string => {
+      const { storage } = value;
+      if (storage.kind !== "arena") return `${storage.name}:${value}`;
+      let name = names.get(storage);
+      if (!name) {
+        name = `%${names.size}`;
+        names.set(storage, name);
+      }
+      return `${name}:${value}`;
+    };
+    return this.steps
+      .map(({ node, barrier, serial }, index) => {
+        const marks = `${barrier ? "|" : " "}${serial ? "1" : "*"}`;
+        const made = node.outputs.map(nameOf).join(", ");
+        return `${String(index).padStart(4)} ${marks} ${made} = ${node.op}(${node.inputs
+          .map(nameOf)
+          .join(", ")})`;
+      })
+      .join("\n");
+  }
+
+  [Symbol.dispose](): void {
+    this.native[Symbol.dispose]();
+  }
+
+  #request({ syms = {}, inputs = {}, regions = {}, steps, threads }: ProgramRun): RunRequest {
+    const known = new Set(this.#storages.map(({ name }) => name));
+    for (const name of [...Object.keys(inputs), ...Object.keys(regions)]) {
+      if (!known.has(name)) throw new Error(`the program has no region named ${name}`);
+    }
+    const bindings: RunRequest["bindings"][number][] = [null];
+    const contents: Uint8Array[] = [];
+    for (const storage of this.#storages) {
+      const region = storage.region ?? regions[storage.name];
+      if (storage.kind === "input") {
+        contents.push(inputBytes(storage, inputs[storage.name]));
+        bindings.push(null);
+      } else if (region) {
+        bindings.push("region" in region ? region : { region });
+      } else {
+        throw new Error(`the region ${storage.name} is not bound`);
+      }
+    }
+    return {
+      program: this.native,
+      bindings,
+      syms: this.#syms.map((sym) => syms[sym.name] ?? sym.max),
+      inputs: contents,
+      steps,
+      threads,
+    };
+  }
+}
+
+function collectSyms(steps: readonly Step[], graph: Graph): Sym[] {
+  const syms = new Set<Sym>();
+  const values = steps.flatMap(({ node }) => [...reads(node), ...node.outputs]);
+  for (const { from, to } of graph.feedbacks) values.push(from, to);
+  for (const value of values) {
+    for (const dim of value.dims) if (typeof dim !== "number") syms.add(dim.sym);
+  }
+  return [...syms];
+}
+
+/** The input's region: its content, then zeros. */
+function inputBytes(storage: Storage, content: ArrayBufferView | undefined): Uint8Array {
+  if (!content) throw new Error(`the input ${storage.name} is missing`);
+  if (content.byteLength > storage.size) {
+    throw new Error(
+      `the input ${storage.name}: ${content.byteLength} bytes, at most ${storage.size}`,
+    );
+  }
+  const size = Math.ceil(storage.size / 64) * 64;
+  const source = new Uint8Array(content.buffer, content.byteOffset, content.byteLength);
+  if (source.byteLength === size) return source;
+  const bytes = new Uint8Array(size);
+  bytes.set(source);
+  return bytes;
+}
+
+function constantBytes(
+  value: Value,
+  rows: Value | null,
+  syms: Readonly<Record<string, number>>,
+): number {
+  const extents = value.dims.map((dim) => extentAt(dim, syms));
+  // Of an embedding table only the rows that are looked up are read.
+  if (rows && extents.length === 2) extents[0] = extentAt(rows.dims[0]!, syms);
+  return bytesOf(value, extents, elementSizes[value.dtype]);
+}

@@ -1,0 +1,30 @@
+/**
+ * bitnet-bun: loads, runs and serves 1.58-bit language models on your own CPU.
+ *
+ * @example
+ * ```ts
+ * import { load } from "bitnet-bun";
+ *
+ * await using model = await load("fairy-tales");
+ * for await (const piece of model.generate("Once upon a time")) process.stdout.write(piece.text);
+ * ```
+ */
+export {
+  type Answer,
+  Chat,
+  type ChatOptions,
+  Generation,
+  type GenerationStats,
+  type Inspection,
+  inspectModel,
+  type LoadOptions,
+  type LoadProgress,
+  Model,
+  type ModelInfo,
+} from "./engine/index.ts";
+export { BitNetError, type ErrorCode, errorCodes } from "./errors/index.ts";
+export type { FinishReason, GenerateOptions, Piece } from "./generate/index.ts";
+export { type CachedModel, type HubOptions, listModels, pullModel } from "./hub/index.ts";
+export { type LoadModelOptions, load } from "./load.ts";
+export { type CoreInfo, coreInfo } from "./native/index.ts";
+export type { ChatMessage, ChatTemplate, Tokenizer } from "./text/index.ts";

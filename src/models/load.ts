@@ -1,0 +1,387 @@
+/**
+ * From an opened checkpoint to a decoder: checks every tensor against the configuration, packs the
+ * matrices, keeps the embedding in place, and says how far it is.
+ */
+import type { Checkpoint, TensorEntry } from "../checkpoint/index.ts";
+import { BitNetError } from "../errors/index.ts";
+import type { Weight } from "../graph/index.ts";
+import type { ActivationName, LayoutName } from "../native/index.ts";
+import { type Projection, ropeFrequencies } from "../nn/index.ts";
+import { Decoder, type DecoderConfig, type DecoderLayer, type DecoderWeights } from "./decoder.ts";
+import type { ModelPlan } from "./family.ts";
+import { planGguf } from "./gguf.ts";
+import { planHuggingFace } from "./hugging-face.ts";
+import { Packer } from "./packer.ts";
+import { readFloats, reserveSize, WeightStore } from "./store.ts";
+
+export interface LoadDecoderOptions {
+  /** Overrides the activation, which GGUF files do not record. */
+  hiddenAct?: ActivationName;
+  /** Makes the int8 head too. */
+  int8Head?: boolean;
+  signal?: AbortSignal;
+  /** Bytes of the checkpoint dealt with so far. */
+  onProgress?: (done: number, total: number) => void;
+  onWarning?: (text: string) => void;
+}
+
+/** A decoder with the memory it owns. */
+export interface LoadedDecoder extends Disposable {
+  decoder: Decoder;
+  store: WeightStore;
+  /** Matrices that are packed ternary, and those that stayed dense. */
+  ternaryCount: number;
+  denseCount: number;
+}
+
+/** Configuration, names and weight scheme of a checkpoint. */
+export function planModel(checkpoint: Checkpoint, hiddenAct?: ActivationName): ModelPlan {
+  if (checkpoint.format === "gguf") return planGguf(checkpoint, hiddenAct);
+  const plan = planHuggingFace(checkpoint);
+  return hiddenAct ? { ...plan, config: { ...plan.config, activation: hiddenAct } } : plan;
+}
+
+/**
+ * @throws BitNetError `models/missing-tensor`, `models/shape-mismatch`, `models/unexpected-dtype`,
+ * and what opening and reading files throws.
+ */
+export async function loadDecoder(
+  checkpoint: Checkpoint,
+  options: LoadDecoderOptions = {},
+): Promise<LoadedDecoder> {
+  const plan = planModel(checkpoint, options.hiddenAct);
+  // All tensors are found and checked before any memory is taken.
+  const tensors = findTensors(checkpoint, plan);
+  const store = new WeightStore(storeSize(plan, options.int8Head === true));
+  try {
+    using packer = new Packer(options.signal);
+    const loading = new Loading({ checkpoint, plan, tensors, store, packer, options });
+    const weights = await loading.all();
+    const { ternaryCount, denseCount } = loading;
+    return {
+      decoder: new Decoder(plan.config, weights),
+      store,
+      ternaryCount,
+      denseCount,
+      [Symbol.dispose]: () => store[Symbol.dispose](),
+    };
+  } catch (error) {
+    store[Symbol.dispose]();
+    throw error;
+  }
+}
+
+type MatrixRole = "q" | "k" | "v" | "o" | "gate" | "up" | "down";
+type NormRole = "attentionNorm" | "attentionSubNorm" | "feedForwardNorm" | "feedForwardSubNorm";
+
+const matrixRoles: MatrixRole[] = ["q", "k", "v", "o", "gate", "up", "down"];
+const normRoles: NormRole[] = [
+  "attentionNorm",
+  "attentionSubNorm",
+  "feedForwardNorm",
+  "feedForwardSubNorm",
+];
+
+/** Outputs and inputs of each projection. */
+function matrixShape(config: DecoderConfig, role: MatrixRole): [number, number] {
+  const { hiddenSize, intermediateSize, headCount, groupCount, headWidth } = config;
+  switch (role) {
+    case "q":
+      return [headCount * headWidth, hiddenSize];
+    case "k":
+    case "v":
+      return [groupCount * headWidth, hiddenSize];
+    case "o":
+      return [hiddenSize, headCount * headWidth];
+    case "gate":
+    case "up":
+      return [intermediateSize, hiddenSize];
+    case "down":
+      return [hiddenSize, intermediateSize];
+  }
+}
+
+function normWidth(
+  { hiddenSize, intermediateSize, headCount, headWidth }: DecoderConfig,
+  role: NormRole,
+) {
+  if (role === "feedForwardSubNorm") return intermediateSize;
+  return role === "attentionSubNorm" ? headCount * headWidth : hiddenSize;
+}
+
+/** Bytes that the store needs at most. */
+export function storeSize({ config, scheme }: ModelPlan, int8Head: boolean): number {
+  const vector = (width: number): number =>
+    reserveSize({ dtype: "f32", layout: "strided", shape: [width] });
+  let layer = 0;
+  for (const role of matrixRoles) {
+    const [rows, cols] = matrixShape(config, role);
+    layer += reserveSize({ dtype: "i8", layout: "tile2", shape: [rows, cols] });
+    // Scales, bias and the norm before the projection.
+    layer += 2 * vector(rows) + (scheme.projectionNormEps ? vector(cols) : 0);
+  }
+  for (const role of normRoles) layer += vector(normWidth(config, role));
+  const { vocabularySize, hiddenSize } = config;
+  const codes = { dtype: "i8", layout: "strided", shape: [vocabularySize, hiddenSize] } as const;
+  const head = int8Head ? reserveSize(codes) + vector(vocabularySize) : 0;
+  return config.layerCount * layer + head + vector(hiddenSize) + vector(config.headWidth);
+}
+
+class TensorTable {
+  constructor(
+    readonly path: string,
+    readonly entries: ReadonlyMap<string, TensorEntry>,
+  ) {}
+
+  find(name: string): TensorEntry | undefined {
+    return this.entries.get(name);
+  }
+
+  /** @throws BitNetError `models/missing-tensor`, `models/shape-mismatch` */
+  get(name: string, shape: readonly number[]): TensorEntry {
+    const entry = this.entries.get(name);
+    if (!entry) {
+      throw new BitNetError("models/missing-tensor", `${this.path}: there is no tensor ${name}`);
+    }
+    if (entry.shape.length !== shape.length || entry.shape.some((n, axis) => n !== shape[axis])) {
+      throw new BitNetError(
+        "models/shape-mismatch",
+        `${entry.file}: ${name}: want (${shape.join(", ")}), got (${entry.shape.join(", ")})`,
+      );
+    }
+    return entry;
+  }
+}
+
+/** Looks every tensor up once, so that a broken checkpoint is refused at once. */
+function findTensors(checkpoint: Checkpoint, { config, names, scheme }: ModelPlan): TensorTable {
+  const table = new TensorTable(checkpoint.path, checkpoint.tensors);
+  table.get(names.embedding, [config.vocabularySize, config.hiddenSize]);
+  table.get(names.finalNorm, [config.hiddenSize]);
+  if (!config.tiedHead) table.get(names.head, [config.vocabularySize, config.hiddenSize]);
+  for (let layer = 0; layer < config.layerCount; layer += 1) {
+    for (const role of normRoles) {
+      const name = names[role];
+      if (name) table.get(inLayer(name, layer), [normWidth(config, role)]);
+    }
+    for (const role of matrixRoles) {
+      const [rows, cols] = matrixShape(config, role);
+      const name = `${inLayer(names[role], layer)}.weight`;
+      table.get(name, scheme.kind === "packed" ? [Math.ceil(rows / 4), cols] : [rows, cols]);
+    }
+  }
+  return table;
+}
+
+interface LoadingParts {
+  checkpoint: Checkpoint;
+  plan: ModelPlan;
+  tensors: TensorTable;
+  store: WeightStore;
+  packer: Packer;
+  options: LoadDecoderOptions;
+}
+
+class Loading {
+  ternaryCount = 0;
+  denseCount = 0;
+  #done = 0;
+
+  constructor(readonly parts: LoadingParts) {}
+
+  async all(): Promise<DecoderWeights> {
+    const { plan, store, tensors } = this.parts;
+    const { config, names } = plan;
+    const layers: DecoderLayer[] = [];
+    for (let layer = 0; layer < config.layerCount; layer += 1)
+      layers.push(await this.#layer(layer));
+    const embedding = store.mapped(tensors.find(names.embedding)!);
+    const headEntry = tensors.find(config.tiedHead ? names.embedding : names.head)!;
+    const finalNorm = await this.#norm(names.finalNorm);
+    const frequencies = store.vector(ropeFrequencies(config.rope, config.headWidth));
+    const int8Head = this.parts.options.int8Head ? await this.#int8Head(headEntry) : undefined;
+    store.adviseCold();
+    return {
+      embedding,
+      ropeFrequencies: frequencies,
+      layers,
+      finalNorm: { gamma: finalNorm, eps: config.normEps },
+      head: store.mapped(headEntry),
+      int8Head,
+    };
+  }
+
+  async #layer(layer: number): Promise<DecoderLayer> {
+    const { config, names } = this.parts.plan;
+    const norm = async (role: NormRole) => {
+      const name = names[role];
+      if (!name) return undefined;
+      return { gamma: await this.#norm(inLayer(name, layer)), eps: config.normEps };
+    };
+    const [q, k, v] = await this.#projections(layer, ["q", "k", "v"]);
+    const [o] = await this.#projections(layer, ["o"]);
+    const [gate, up] = await this.#projections(layer, ["gate", "up"]);
+    const [down] = await this.#projections(layer, ["down"]);
+    return {
+      attentionNorm: (await norm("attentionNorm"))!,
+      q: q!,
+      k: k!,
+      v: v!,
+      attentionSubNorm: await norm("attentionSubNorm"),
+      o: o!,
+      feedForwardNorm: (await norm("feedForwardNorm"))!,
+      gate: gate!,
+      up: up!,
+      feedForwardSubNorm: await norm("feedForwardSubNorm"),
+      down: down!,
+    };
+  }
+
+  /** Matrices that read the same input: packed one behind the other, then their scales. */
+  async #projections(layer: number, roles: MatrixRole[]): Promise<Projection[]> {
+    const { plan, store } = this.parts;
+    const places: { role: MatrixRole; base: string; entry: TensorEntry; packed: Weight }[] = [];
+    const matrices: { weight: Weight | null; scale: number }[] = [];
+    for (const role of roles) {
+      const base = inLayer(plan.names[role], layer);
+      const shape = matrixShape(plan.config, role);
+      const entry = this.parts.tensors.find(`${base}.weight`)!;
+      const packed = store.allocate(shape, "i8", "tile2");
+      places.push({ role, base, entry, packed });
+      const scale = await this.#pack(base, entry, packed);
+      matrices.push({ weight: scale === null ? null : packed, scale: scale ?? 0 });
+      this.#progress(entry.bytes);
+    }
+    const weights = places.map(({ entry, packed }, index) => {
+      const { weight, scale } = matrices[index]!;
+      if (!weight) return this.#dense(entry);
+      this.ternaryCount += 1;
+      const rowScale = store.vector(new Float32Array(packed.shape[0]!).fill(scale));
+      return { ...packed, rowScale };
+    });
+    const projections: Projection[] = [];
+    for (const [index, { base, packed }] of places.entries()) {
+      const bias = await this.#optionalVector(`${base}.bias`, packed.shape[0]!);
+      const normEps = plan.scheme.projectionNormEps;
+      const gamma = normEps
+        ? await this.#vector(`${base}.rms_norm.weight`, packed.shape[1]!)
+        : undefined;
+      const norm = gamma && normEps ? { gamma, eps: normEps } : undefined;
+      projections.push({ weight: weights[index]!, bias, norm });
+    }
+    return projections;
+  }
+
+  /** Packs a matrix and returns its scale, or null when it has to stay dense. */
+  async #pack(base: string, entry: TensorEntry, to: Weight): Promise<number | null> {
+    const { plan, packer } = this.parts;
+    switch (plan.scheme.kind) {
+      case "packed":
+        return this.#packStored(base, entry, to);
+      case "absmean": {
+        requireFloats(entry);
+        const { sum } = await packer.stats(entry);
+        const count = to.shape[0]! * to.shape[1]!;
+        const scale = Math.max(Math.fround(sum / count), Math.fround(1e-5));
+        await packer.ternarize(entry, scale, to);
+        return scale;
+      }
+      case "found":
+        return this.#packFound(entry, to);
+    }
+  }
+
+  async #packStored(base: string, entry: TensorEntry, to: Weight): Promise<number> {
+    const { packer, plan, tensors } = this.parts;
+    const rows = to.shape[0]!;
+    if (entry.dtype !== "U8" || rows % 4 !== 0) {
+      const wanted = `packed U8 weights of ${rows} rows, a multiple of 4`;
+      throw new BitNetError(
+        "models/unexpected-dtype",
+        `${entry.file}: ${entry.name}: want ${wanted}, got ${entry.dtype}`,
+      );
+    }
+    const [stored] = await readFloats(tensors.get(`${base}.weight_scale`, [1]));
+    if (stored === undefined || !Number.isFinite(stored) || stored <= 0) {
+      throw new BitNetError(
+        "models/bad-scale",
+        `${entry.file}: ${base}.weight_scale: want a number above 0, got ${stored}`,
+      );
+    }
+    await packer.unpack(entry, "hf_ternary", to);
+    return plan.scheme.scaleMultiplies ? stored : Math.fround(1 / stored);
+  }
+
+  /** GGUF: ternary where all blocks, or all floats, agree on one magnitude. */
+  async #packFound(entry: TensorEntry, to: Weight): Promise<number | null> {
+    const { packer, checkpoint } = this.parts;
+    const i2s =
+      checkpoint.format === "gguf" && checkpoint.i2sLayout === 64 ? "i2_s_64" : "i2_s_128";
+    const layouts: Record<string, LayoutName> = { TQ1_0: "tq1_0", TQ2_0: "tq2_0", I2_S: i2s };
+    const layout = layouts[entry.dtype];
+    if (layout) return equalScale(await packer.unpack(entry, layout, to));
+    if (!["F32", "F16", "BF16"].includes(entry.dtype)) return null;
+    const { max, minNonzero } = await packer.stats(entry);
+    if (max === 0 || max !== minNonzero) return null;
+    await packer.ternarize(entry, max, to);
+    return max;
+  }
+
+  #dense(entry: TensorEntry): Weight {
+    this.denseCount += 1;
+    this.parts.options.onWarning?.(
+      `${entry.name} (${entry.dtype}) is not ternary with one scale: it is used as it is, slower`,
+    );
+    return this.parts.store.mapped(entry);
+  }
+
+  async #int8Head(entry: TensorEntry) {
+    const { store, packer } = this.parts;
+    const codes = store.allocate(entry.shape, "i8");
+    const scales = store.allocate([entry.shape[0]!], "f32");
+    await packer.int8Rows(entry, codes, scales);
+    this.#progress(entry.bytes);
+    return { codes, scales };
+  }
+
+  async #norm(name: string): Promise<Weight> {
+    return this.parts.store.vector(await readFloats(this.parts.tensors.find(name)!));
+  }
+
+  async #vector(name: string, width: number): Promise<Weight> {
+    return this.parts.store.vector(await readFloats(this.parts.tensors.get(name, [width])));
+  }
+
+  async #optionalVector(name: string, width: number): Promise<Weight | undefined> {
+    return this.parts.tensors.find(name) ? this.#vector(name, width) : undefined;
+  }
+
+  #progress(bytes: number): void {
+    this.#done += bytes;
+    const { options, checkpoint } = this.parts;
+    options.onProgress?.(Math.min(this.#done, checkpoint.fileBytes), checkpoint.fileBytes);
+  }
+}
+
+/** The one scale of blocks that agree; blocks of zeros have scale 0 and agree with all. */
+function equalScale(scales: Float32Array): number | null {
+  let common = 0;
+  for (const scale of scales) {
+    if (scale === 0) continue;
+    if (common !== 0 && scale !== common) return null;
+    common = scale;
+  }
+  return Number.isFinite(common) && common > 0 ? common : null;
+}
+
+function requireFloats(entry: TensorEntry): void {
+  if (["F32", "F16", "BF16"].includes(entry.dtype)) return;
+  throw new BitNetError(
+    "models/unexpected-dtype",
+    `${entry.file}: ${entry.name}: want F32, F16 or BF16 weights, got ${entry.dtype}`,
+  );
+}
+
+function inLayer(name: string, layer: number): string {
+  return name.replace("{}", String(layer));
+}

@@ -1,0 +1,177 @@
+/**
+ * Turns checkpoint matrices into packed ternary weights, natively, one matrix at a time: bytes are
+ * read into a staging buffer (checked reads), decoded or quantized to codes, and packed into their
+ * place in the store. Working memory is that of the largest matrix.
+ */
+import type { StoredDType, TensorEntry } from "../checkpoint/index.ts";
+import { elementSizes, Graph, Program, packedSize, type Weight } from "../graph/index.ts";
+import { type DTypeName, type LayoutName, Region } from "../native/index.ts";
+
+/** Rows that the int8 head is quantized by at a time. */
+const headRows = 4096;
+
+const floatDTypes: Partial<Record<StoredDType, DTypeName>> = {
+  F32: "f32",
+  F16: "f16",
+  BF16: "bf16",
+};
+const blockLayouts: Partial<Record<StoredDType, LayoutName>> = {
+  Q8_0: "q8_0",
+  Q4_0: "q4_0",
+  Q4_K: "q4_k",
+  Q6_K: "q6_k",
+};
+
+/** Sum, largest and smallest nonzero magnitude of a matrix. */
+export interface MagnitudeStats {
+  sum: number;
+  max: number;
+  minNonzero: number;
+}
+
+export class Packer implements Disposable {
+  readonly #programs = new Map<string, Program>();
+  readonly #buffers = new Map<string, Region>();
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(signal?: AbortSignal) {
+    this.#signal = signal;
+  }
+
+  /** Decodes stored ternary codes into `to`; returns the scales the format carries. */
+  async unpack(entry: TensorEntry, layout: LayoutName, to: Weight): Promise<Float32Array> {
+    const [rows, cols] = to.shape as [number, number];
+    const blocks = layout.startsWith("tq") ? (rows * cols) / 256 : 1;
+    const staging = this.#stage(entry);
+    const scales = this.#buffer("scales", blocks * 4);
+    const program = this.#program(`unpack ${layout} ${rows} ${cols}`, (graph) => {
+      const source = graph.state("staging", packedSize(layout, rows, cols));
+      const w = graph.packedState(source, layout, [rows, cols]);
+      const scaleOut = graph.output("scales", "f32", [blocks]);
+      const [codes] = graph.apply("unpack_ternary", [w], { into: [undefined, scaleOut] });
+      graph.apply("pack_tile2", [codes!], { into: [packTarget(graph, rows, cols)] });
+    });
+    await program.submit({
+      regions: { staging, scales, packed: to },
+      signal: this.#signal,
+    });
+    return new Float32Array(scales.bytes(0, blocks * 4).slice().buffer);
+  }
+
+  /** Magnitudes of a float matrix; the bytes stay staged for `ternarize`. */
+  async stats(entry: TensorEntry): Promise<MagnitudeStats> {
+    const dtype = floatDTypes[entry.dtype]!;
+    const [rows, cols] = entry.shape as [number, number];
+    const staging = this.#stage(entry);
+    const stats = this.#buffer("stats", rows * 24);
+    const program = this.#program(`stats ${dtype} ${rows} ${cols}`, (graph) => {
+      const source = graph.state("staging", rows * cols * elementSizes[dtype]);
+      const w = graph.stateValue(source, { dtype, dims: [rows, cols] });
+      graph.apply("abs_stats", [w], { into: [graph.output("stats", "f64", [rows, 3])] });
+    });
+    await program.submit({ regions: { staging, stats }, signal: this.#signal });
+    const values = new Float64Array(stats.bytes(0, rows * 24).slice().buffer);
+    const result: MagnitudeStats = { sum: 0, max: 0, minNonzero: Number.POSITIVE_INFINITY };
+    for (let row = 0; row < rows; row += 1) {
+      result.sum += values[row * 3]!;
+      result.max = Math.max(result.max, values[row * 3 + 1]!);
+      result.minNonzero = Math.min(result.minNonzero, values[row * 3 + 2]!);
+    }
+    return result;
+  }
+
+  /** Quantizes the matrix that `stats` staged with one scale, into `to`. */
+  async ternarize(entry: TensorEntry, scale: number, to: Weight): Promise<void> {
+    const dtype = floatDTypes[entry.dtype]!;
+    const [rows, cols] = entry.shape as [number, number];
+    const program = this.#program(`ternarize ${dtype} ${rows} ${cols}`, (graph) => {
+      const source = graph.state("staging", rows * cols * elementSizes[dtype]);
+      const w = graph.stateValue(source, { dtype, dims: [rows, cols] });
+      const codes = graph.one("ternarize", [w, graph.input("scale", "f32", [1])]);
+      graph.apply("pack_tile2", [codes], { into: [packTarget(graph, rows, cols)] });
+    });
+    await program.submit({
+      regions: { staging: this.#buffers.get("staging")!, packed: to },
+      inputs: { scale: Float32Array.of(scale) },
+      signal: this.#signal,
+    });
+  }
+
+  /** Quantizes rows of a float or block-format matrix to int8, with a divisor for each row. */
+  async int8Rows(entry: TensorEntry, codes: Weight, scales: Weight): Promise<void> {
+    const [rows, cols] = entry.shape as [number, number];
+    const rowSize = entry.bytes / rows;
+    const dtype = floatDTypes[entry.dtype] ?? "f32";
+    const layout = blockLayouts[entry.dtype] ?? "strided";
+    for (let start = 0; start < rows; start += headRows) {
+      const count = Math.min(headRows, rows - start);
+      const part = { ...entry, offset: entry.offset + start * rowSize, bytes: count * rowSize };
+      const staging = this.#stage(part);
+      const program = this.#program(`int8 ${dtype} ${layout} ${count} ${cols}`, (graph) => {
+        const source = graph.state("staging", count * rowSize);
+        const w =
+          layout === "strided"
+            ? graph.stateValue(source, { dtype, dims: [count, cols] })
+            : graph.packedState(source, layout, [count, cols]);
+        const into = [
+          graph.stateValue(graph.state("codes", count * cols), {
+            dtype: "i8",
+            dims: [count, cols],
+          }),
+          graph.stateValue(graph.state("scales", count * 4), { dtype: "f32", dims: [count] }),
+        ];
+        graph.apply("quantize_rows", [w], { attrs: { levels: 127 }, into });
+      });
+      await program.submit({
+        regions: {
+          staging,
+          codes: { region: codes.region, offset: codes.offset + start * cols },
+          scales: { region: scales.region, offset: scales.offset + start * 4 },
+        },
+        signal: this.#signal,
+      });
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const program of this.#programs.values()) program[Symbol.dispose]();
+    for (const region of this.#buffers.values()) region[Symbol.dispose]();
+    this.#programs.clear();
+    this.#buffers.clear();
+  }
+
+  #stage(entry: TensorEntry): Region {
+    this.#signal?.throwIfAborted();
+    const staging = this.#buffer("staging", entry.bytes);
+    staging.readFile({ path: entry.file, offset: entry.offset, size: entry.bytes });
+    return staging;
+  }
+
+  /** A reused buffer of at least `size` bytes. */
+  #buffer(name: string, size: number): Region {
+    const known = this.#buffers.get(name);
+    if (known && known.size >= size) return known;
+    known?.[Symbol.dispose]();
+    const region = Region.create(Math.ceil(size / 64) * 64);
+    this.#buffers.set(name, region);
+    return region;
+  }
+
+  #program(key: string, record: (graph: Graph) => void): Program {
+    let program = this.#programs.get(key);
+    if (!program) {
+      const graph = new Graph();
+      record(graph);
+      program = new Program(graph);
+      this.#programs.set(key, program);
+    }
+    return program;
+  }
+}
+
+function packTarget(graph: Graph, rows: number, cols: number) {
+  return graph.packedState(graph.state("packed", packedSize("tile2", rows, cols)), "tile2", [
+    rows,
+    cols,
+  ]);
+}

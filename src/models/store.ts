@@ -1,0 +1,114 @@
+/**
+ * Where a model's weights live: one region that packed matrices, scales and norms are placed in one
+ * behind the other, and the checkpoint's files, mapped, for tensors that are used in place.
+ */
+import { readTensorBytes, type StoredDType, type TensorEntry } from "../checkpoint/index.ts";
+import { BitNetError } from "../errors/index.ts";
+import { type Weight, weightSize } from "../graph/index.ts";
+import { type DTypeName, type LayoutName, Region } from "../native/index.ts";
+import { dequantizeBlocks } from "../quant/index.ts";
+
+const alignment = 64;
+
+/** How the stored dtypes are read in place. */
+const inPlace: Partial<Record<StoredDType, { dtype: DTypeName; layout: LayoutName }>> = {
+  F32: { dtype: "f32", layout: "strided" },
+  F16: { dtype: "f16", layout: "strided" },
+  BF16: { dtype: "bf16", layout: "strided" },
+  Q8_0: { dtype: "f32", layout: "q8_0" },
+  Q4_0: { dtype: "f32", layout: "q4_0" },
+  Q4_K: { dtype: "f32", layout: "q4_k" },
+  Q6_K: { dtype: "f32", layout: "q6_k" },
+};
+
+export class WeightStore implements Disposable {
+  readonly region: Region;
+  #used = 0;
+  readonly #files = new Map<string, Region>();
+
+  /** `size` must hold all that `allocate` will be asked for; see `reserveSize`. */
+  constructor(size: number) {
+    this.region = Region.create(size);
+  }
+
+  /** Bytes of packed weights and norms. */
+  get usedBytes(): number {
+    return this.#used;
+  }
+
+  /** Room for a weight behind the last one. */
+  allocate(shape: readonly number[], dtype: DTypeName, layout: LayoutName = "strided"): Weight {
+    const weight: Weight = { region: this.region, offset: this.#used, dtype, layout, shape };
+    const end = this.#used + weightSize(weight);
+    if (end > this.region.size) throw new Error(`weights outgrow ${this.region.size} bytes`);
+    this.#used = roundUp(end);
+    return weight;
+  }
+
+  /** A small f32 vector with the given content. */
+  vector(values: Float32Array): Weight {
+    const weight = this.allocate([values.length], "f32");
+    this.region
+      .bytes(weight.offset, values.byteLength)
+      .set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+    return weight;
+  }
+
+  /** The tensor's bytes where they are, in the mapped file. */
+  mapped(entry: TensorEntry): Weight {
+    const as = inPlace[entry.dtype];
+    if (!as) {
+      throw new BitNetError(
+        "models/unexpected-dtype",
+        `${entry.file}: ${entry.name}: want floats, got ${entry.dtype}`,
+      );
+    }
+    let region = this.#files.get(entry.file);
+    if (!region) {
+      region = Region.map(entry.file, Bun.file(entry.file).size);
+      this.#files.set(entry.file, region);
+    }
+    return { region, offset: entry.offset, shape: entry.shape, ...as };
+  }
+
+  /** Lets mapped pages that were read once for packing leave memory. */
+  adviseCold(): void {
+    for (const region of this.#files.values()) region.adviseCold();
+  }
+
+  /** Bytes of the mapped files. */
+  get mappedBytes(): number {
+    return [...this.#files.values()].reduce((sum, { size }) => sum + size, 0);
+  }
+
+  [Symbol.dispose](): void {
+    this.region[Symbol.dispose]();
+    for (const region of this.#files.values()) region[Symbol.dispose]();
+  }
+}
+
+/** Bytes that `allocate` takes for a weight, with what aligning the next one costs. */
+export function reserveSize(weight: Pick<Weight, "dtype" | "layout" | "shape">): number {
+  return roundUp(weightSize(weight));
+}
+
+/** A small tensor as f32. @throws BitNetError `models/unexpected-dtype` */
+export async function readFloats(entry: TensorEntry): Promise<Float32Array> {
+  const count = entry.shape.reduce((product, extent) => product * extent, 1);
+  const bytes = await readTensorBytes(entry);
+  switch (entry.dtype) {
+    case "F32":
+    case "F16":
+    case "BF16":
+      return dequantizeBlocks(entry.dtype, bytes, count);
+    default:
+      throw new BitNetError(
+        "models/unexpected-dtype",
+        `${entry.file}: ${entry.name}: want F32, F16 or BF16, got ${entry.dtype}`,
+      );
+  }
+}
+
+function roundUp(size: number): number {
+  return Math.ceil(size / alignment) * alignment;
+}

@@ -1,0 +1,336 @@
+// Written by `zig build abi` from zig/abi.zig. Do not edit.
+
+export const abiHash = 0xa6a4a5c3;
+export const blobMagic = 0x504e5442;
+export const noSym = 0xffff;
+export const noSlot = 0xffffffff;
+export const rankMax = 6;
+export const pagePositions = 64;
+
+export const Status = {
+  ok: 0,
+  invalid_argument: 1,
+  invalid_handle: 2,
+  invalid_program: 3,
+  out_of_memory: 4,
+  io: 5,
+  aborted: 6,
+  run_failed: 7,
+  too_costly: 8,
+  unsupported: 9,
+  internal: 10,
+} as const;
+export type StatusName = keyof typeof Status;
+
+export const DType = {
+  f32: 0,
+  f16: 1,
+  bf16: 2,
+  f64: 3,
+  i32: 4,
+  u32: 5,
+  i16: 6,
+  i8: 7,
+  u8: 8,
+  bool: 9,
+} as const;
+export type DTypeName = keyof typeof DType;
+
+export const Layout = {
+  strided: 0,
+  tile2: 1,
+  hf_ternary: 2,
+  tq1_0: 3,
+  tq2_0: 4,
+  i2_s_128: 5,
+  i2_s_64: 6,
+  q8_0: 7,
+  q4_0: 8,
+  q4_k: 9,
+  q6_k: 10,
+} as const;
+export type LayoutName = keyof typeof Layout;
+
+export const FaultCode = {
+  none: 0,
+  token_out_of_range: 1,
+  position_out_of_range: 2,
+  page_out_of_range: 3,
+  sequence_out_of_range: 4,
+  row_out_of_range: 5,
+  history_full: 6,
+  not_finite: 7,
+} as const;
+export type FaultCodeName = keyof typeof FaultCode;
+
+export const Op = {
+  copy: 0,
+  add: 1,
+  sub: 2,
+  mul: 3,
+  div: 4,
+  softmax: 5,
+  embedding: 6,
+  rms_norm: 7,
+  quantize_rows: 8,
+  rms_norm_quantize: 9,
+  ternary_matmul: 10,
+  int8_matmul: 11,
+  dense_matmul: 12,
+  rope_angles: 13,
+  rope: 14,
+  kv_write: 15,
+  attention: 16,
+  gated_activation: 17,
+  gather_rows: 18,
+  sampling_probs: 19,
+  sample: 20,
+  emit: 21,
+  stop_when: 22,
+  abs_stats: 23,
+  ternarize: 24,
+  unpack_ternary: 25,
+  pack_tile2: 26,
+} as const;
+export type OpName = keyof typeof Op;
+
+export const Activation = {
+  relu2: 0,
+  silu: 1,
+} as const;
+export type ActivationName = keyof typeof Activation;
+
+export const SamplingColumn = {
+  temperature: 0,
+  top_k: 1,
+  top_p: 2,
+  min_p: 3,
+  typical_p: 4,
+  repetition_penalty: 5,
+  no_repeat_ngram: 6,
+  reserved: 7,
+} as const;
+export type SamplingColumnName = keyof typeof SamplingColumn;
+
+export const RandomWord = {
+  seed_low: 0,
+  seed_high: 1,
+  sequence: 2,
+  step: 3,
+} as const;
+export type RandomWordName = keyof typeof RandomWord;
+
+export const RegionKind = {
+  arena: 0,
+  constant: 1,
+  state: 2,
+  input: 3,
+  output: 4,
+} as const;
+export type RegionKindName = keyof typeof RegionKind;
+
+export const InstrFlag = {
+  barrier_before: 1,
+  serial: 2,
+  commit: 4,
+} as const;
+export type InstrFlagName = keyof typeof InstrFlag;
+
+export const RunState = {
+  queued: 0,
+  running: 1,
+  done: 2,
+  aborted: 3,
+  failed: 4,
+} as const;
+export type RunStateName = keyof typeof RunState;
+
+export const Probe = {
+  read_bytes_per_second: 0,
+  int8_ops_per_second: 1,
+} as const;
+export type ProbeName = keyof typeof Probe;
+
+export const Isa = {
+  scalar: 0,
+  v2: 1,
+  avx2: 2,
+  avxvnni: 3,
+  avx512vnni: 4,
+  avx512vbmi: 5,
+  neon: 6,
+  dotprod: 7,
+  i8mm: 8,
+} as const;
+export type IsaName = keyof typeof Isa;
+
+export const HeaderLayout = {
+  size: 48,
+  fields: {
+    magic: [0, "u32"],
+    abi_hash: [4, "u32"],
+    region_count: [8, "u32"],
+    stride_count: [12, "u32"],
+    slot_count: [16, "u32"],
+    sym_count: [20, "u32"],
+    dim_count: [24, "u32"],
+    operand_count: [28, "u32"],
+    attr_count: [32, "u32"],
+    instr_count: [36, "u32"],
+    feedback_count: [40, "u32"],
+  },
+} as const;
+
+export const SymLayout = {
+  size: 8,
+  fields: {
+    min: [0, "u32"],
+    max: [4, "u32"],
+  },
+} as const;
+
+export const RegionLayout = {
+  size: 16,
+  fields: {
+    kind: [0, "u32"],
+    alignment: [4, "u32"],
+    size_at_max: [8, "u64"],
+  },
+} as const;
+
+export const DimLayout = {
+  size: 12,
+  fields: {
+    sym: [0, "u16"],
+    mul: [4, "u32"],
+    add: [8, "u32"],
+  },
+} as const;
+
+export const SlotLayout = {
+  size: 32,
+  fields: {
+    offset: [0, "u64"],
+    region: [8, "u16"],
+    dtype: [10, "u8"],
+    layout: [11, "u8"],
+    rank: [12, "u8"],
+    dims: [16, "u32"],
+    strides: [20, "u32"],
+    row_scale_slot: [24, "u32"],
+  },
+} as const;
+
+export const InstrLayout = {
+  size: 24,
+  fields: {
+    op: [0, "u16"],
+    flags: [2, "u16"],
+    input_count: [4, "u8"],
+    output_count: [5, "u8"],
+    operands: [8, "u32"],
+    attrs: [12, "u32"],
+    predicate_slot: [16, "u32"],
+    cost: [20, "u32"],
+  },
+} as const;
+
+export const FeedbackLayout = {
+  size: 8,
+  fields: {
+    from: [0, "u32"],
+    to: [4, "u32"],
+  },
+} as const;
+
+export const RegionBindingLayout = {
+  size: 16,
+  fields: {
+    handle: [0, "u32"],
+    offset: [8, "u64"],
+  },
+} as const;
+
+export const RunArgsLayout = {
+  size: 24,
+  fields: {
+    size: [0, "u32"],
+    steps: [4, "u32"],
+    region_count: [8, "u32"],
+    sym_count: [12, "u32"],
+    thread_count: [16, "u32"],
+  },
+} as const;
+
+export const RunStatusLayout = {
+  size: 24,
+  fields: {
+    state: [0, "u32"],
+    steps_done: [4, "u32"],
+    instr: [8, "u32"],
+    fault: [12, "u32"],
+    fault_detail: [16, "i64"],
+  },
+} as const;
+
+export const MemoryMetricsLayout = {
+  size: 32,
+  fields: {
+    used: [0, "u64"],
+    peak: [8, "u64"],
+    mapped: [16, "u64"],
+    region_count: [24, "u32"],
+  },
+} as const;
+
+export const CoreInfoLayout = {
+  size: 16,
+  fields: {
+    thread_count: [0, "u32"],
+    thread_count_max: [4, "u32"],
+    isa_available: [8, "u32"],
+    isa: [12, "u32"],
+  },
+} as const;
+
+/** Attribute words of ops, in order; an op that is not listed has none. */
+export const opAttrs = {
+  rms_norm: [["eps", "f32"]],
+  rms_norm_quantize: [["eps", "f32"]],
+  quantize_rows: [["levels", "u32"]],
+  ternary_matmul: [["has_bias", "u32"], ["has_residual", "u32"]],
+  dense_matmul: [["has_bias", "u32"]],
+  rope_angles: [["scale", "f32"]],
+  attention: [["scale", "f32"]],
+  gated_activation: [["activation", "u32"]],
+} as const;
+
+/** The core's functions, in the words of bun:ffi. */
+export const functions = {
+  bn_core_hash: { args: [], returns: "u32" },
+  bn_core_open: { args: ["ptr", "u32", "u32"], returns: "i32" },
+  bn_core_info: { args: ["ptr"], returns: "i32" },
+  bn_core_probe: { args: ["u32", "u32", "f64", "ptr"], returns: "i32" },
+  bn_core_close: { args: [], returns: "i32" },
+  bn_error_text: { args: ["ptr", "u32"], returns: "u32" },
+  bn_region_create: { args: ["f64", "ptr"], returns: "i32" },
+  bn_region_map: { args: ["ptr", "u32", "f64", "ptr"], returns: "i32" },
+  bn_region_read: { args: ["u32", "f64", "ptr", "u32", "f64", "f64"], returns: "i32" },
+  bn_region_address: { args: ["u32", "ptr"], returns: "i32" },
+  bn_region_advise_cold: { args: ["u32"], returns: "i32" },
+  bn_region_forgetter: { args: ["ptr"], returns: "i32" },
+  bn_region_release: { args: ["u32"], returns: "i32" },
+  bn_memory_metrics: { args: ["ptr"], returns: "i32" },
+  bn_program_create: { args: ["ptr", "u32", "ptr"], returns: "i32" },
+  bn_program_release: { args: ["u32"], returns: "i32" },
+  bn_run_now: { args: ["u32", "ptr", "u32", "ptr"], returns: "i32" },
+  bn_run_submit: { args: ["u32", "ptr", "u32", "ptr"], returns: "i32" },
+  bn_run_poll: { args: ["u32", "ptr"], returns: "i32" },
+  bn_run_cancel: { args: ["u32"], returns: "i32" },
+  bn_run_wait: { args: ["u32", "u32"], returns: "i32" },
+  bn_run_release: { args: ["u32"], returns: "i32" },
+  bn_notify_set: { args: ["ptr"], returns: "i32" },
+  bn_notify_ack: { args: [], returns: "i32" },
+  bn_profile_set: { args: ["u32", "u32"], returns: "i32" },
+  bn_profile_read: { args: ["u32", "ptr", "u32"], returns: "i32" },
+} as const;

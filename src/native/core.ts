@@ -1,0 +1,148 @@
+/**
+ * The open core: its functions, and the turning of a status into an error. One core a process;
+ * Workers share its state.
+ */
+import { dlopen, JSCallback, toArrayBuffer } from "bun:ffi";
+import { BitNetError, type ErrorCode } from "../errors/index.ts";
+import { abiHash, CoreInfoLayout, functions, Isa, type IsaName, Probe, Status } from "./abi.gen.ts";
+import { locateCore } from "./locate.ts";
+import { decodeStruct } from "./structs.ts";
+
+export { JSCallback, toArrayBuffer };
+
+type Arg = number | NodeJS.TypedArray | ArrayBufferView | null;
+type Functions = Record<keyof typeof functions, (...args: Arg[]) => number>;
+
+/** What the core runs on. */
+export interface CoreInfo {
+  threads: number;
+  processors: number;
+  isa: IsaName;
+  /** Levels that this processor runs, plainest first. */
+  isaLevels: IsaName[];
+}
+
+export interface CoreOptions {
+  /** The instruction-set level, `best` by default. */
+  isa?: IsaName | "best";
+  /** Threads of a run, by default one a processor. */
+  threads?: number;
+}
+
+let symbols: Functions | undefined;
+
+/**
+ * The core's functions; the first call finds, loads and opens it. Sizes and counts are checked by
+ * the callers before they get here.
+ */
+export function core(): Functions {
+  if (symbols === undefined) {
+    symbols = loadLibrary(locateCore());
+    const threads = process.env.BITNET_THREADS;
+    openCore({
+      isa: (process.env.BITNET_ISA || "best") as IsaName,
+      threads: threads ? Number(threads) : 0,
+    });
+  }
+  return symbols;
+}
+
+/** Throws the core's last error of this thread unless `status` is ok. */
+export function check(status: number, doing: string): void {
+  if (status === Status.ok) return;
+  throw new BitNetError(codeOf(status), `${doing}: ${errorText()}`);
+}
+
+/**
+ * Opens the core anew with another level or thread count; no run may be under way.
+ * @throws BitNetError `native/unsupported-platform` when the processor lacks the level.
+ */
+export function openCore(options: CoreOptions = {}): void {
+  const { isa = "best", threads = 0 } = options;
+  if (!Number.isInteger(threads) || threads < 0 || threads > 64) {
+    throw new BitNetError("native/invalid-argument", `threads: want 1 to 64, got ${threads}`);
+  }
+  const name = isa === "best" ? null : new TextEncoder().encode(isa);
+  const status = core().bn_core_open(name, name?.byteLength ?? 0, threads);
+  if (status === Status.ok) return;
+  throw new BitNetError(
+    codeOf(status),
+    `BITNET_ISA "${isa}": ${errorText()}; this machine has ${coreInfo().isaLevels.join(", ")}`,
+  );
+}
+
+/** What the core runs on. */
+export function coreInfo(): CoreInfo {
+  const bytes = new Uint8Array(CoreInfoLayout.size);
+  core().bn_core_info(bytes);
+  const info = decodeStruct(CoreInfoLayout, bytes);
+  const names = Object.keys(Isa) as IsaName[];
+  return {
+    threads: info.thread_count,
+    processors: info.thread_count_max,
+    isa: names[info.isa]!,
+    isaLevels: names.filter((name) => (info.isa_available & (1 << Isa[name])) !== 0),
+  };
+}
+
+export interface ProbeOptions {
+  threads?: number;
+  seconds?: number;
+}
+
+/** Measures a limit of this machine, in bytes or operations a second. Blocks the caller. */
+export function probeMachine(kind: keyof typeof Probe, options: ProbeOptions = {}): number {
+  const { threads = 0, seconds = 0.3 } = options;
+  const result = new Float64Array(1);
+  check(core().bn_core_probe(Probe[kind], threads, seconds, result), "measuring the machine");
+  return result[0]!;
+}
+
+function loadLibrary(path: string): Functions {
+  let library: { symbols: Functions };
+  try {
+    library = dlopen(path, functions as never) as unknown as typeof library;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new BitNetError("native/core-missing", `${path} cannot be loaded: ${reason}`, { cause });
+  }
+  const hash = library.symbols.bn_core_hash() >>> 0;
+  if (hash !== abiHash) {
+    throw new BitNetError(
+      "native/core-mismatch",
+      `${path} belongs to another version of bitnet-bun (contract ${hash.toString(16)}, want ` +
+        `${abiHash.toString(16)}): run \`npm run build\`, or install the package again`,
+    );
+  }
+  return library.symbols;
+}
+
+function errorText(): string {
+  const buffer = new Uint8Array(512);
+  const size = core().bn_error_text(buffer, buffer.byteLength);
+  return new TextDecoder().decode(buffer.subarray(0, size));
+}
+
+function codeOf(status: number): ErrorCode {
+  switch (status) {
+    case Status.invalid_argument:
+    case Status.too_costly:
+      return "native/invalid-argument";
+    case Status.invalid_handle:
+      return "native/invalid-handle";
+    case Status.invalid_program:
+      return "native/invalid-program";
+    case Status.out_of_memory:
+      return "native/out-of-memory";
+    case Status.io:
+      return "native/io";
+    case Status.aborted:
+      return "native/aborted";
+    case Status.run_failed:
+      return "native/run-failed";
+    case Status.unsupported:
+      return "native/unsupported-platform";
+    default:
+      return "native/internal";
+  }
+}

@@ -1,0 +1,21 @@
+/** The native core: finding and opening it, its buffers, programs and runs. */
+export * from "./abi.gen.ts";
+export {
+  type CoreInfo,
+  type CoreOptions,
+  coreInfo,
+  openCore,
+  type ProbeOptions,
+  probeMachine,
+} from "./core.ts";
+export { useEmbeddedCore } from "./locate.ts";
+export { type FileRange, type MemoryMetrics, memoryMetrics, Region } from "./region.ts";
+export {
+  NativeProgram,
+  type RegionPlace,
+  type RunOptions,
+  type RunRequest,
+  runNow,
+  submitRun,
+} from "./run.ts";
+export { encodeStruct, type StructLayout } from "./structs.ts";

@@ -1,0 +1,139 @@
+/**
+ * Buffers of the core. A region is released explicitly; one that is forgotten is released when
+ * its handle object is collected. A run holds the regions it is bound to, whoever releases them.
+ */
+import { BitNetError } from "../errors/index.ts";
+import { MemoryMetricsLayout } from "./abi.gen.ts";
+import { check, core, toArrayBuffer } from "./core.ts";
+import { decodeStruct } from "./structs.ts";
+
+/** Bytes of a file. */
+export interface FileRange {
+  path: string;
+  offset: number;
+  size: number;
+}
+
+export class Region implements Disposable {
+  readonly size: number;
+  #handle: number;
+  #address: number;
+  #views: ArrayBuffer[] = [];
+  /** Its collection releases the region natively; also from within a synchronous loop. */
+  #owner: ArrayBuffer | undefined;
+
+  private constructor(handle: number, size: number) {
+    this.#handle = handle;
+    this.size = size;
+    const address = new Float64Array(1);
+    check(core().bn_region_address(handle, address), "finding a region");
+    this.#address = address[0]!;
+    this.#owner = ownedBuffer(this.#address, handle);
+  }
+
+  /** A zeroed region of `size` bytes. @throws BitNetError `native/out-of-memory` */
+  static create(size: number): Region {
+    const handle = new Uint32Array(1);
+    check(core().bn_region_create(size, handle), `allocating ${size} bytes`);
+    return new Region(handle[0]!, size);
+  }
+
+  /** The first `size` bytes of a file, read-only and in place. @throws BitNetError `native/io` */
+  static map(path: string, size: number): Region {
+    const handle = new Uint32Array(1);
+    const name = new TextEncoder().encode(path);
+    check(core().bn_region_map(name, name.byteLength, size, handle), `mapping ${path}`);
+    return new Region(handle[0]!, size);
+  }
+
+  get handle(): number {
+    if (this.#handle === 0) throw disposed();
+    return this.#handle;
+  }
+
+  get disposed(): boolean {
+    return this.#owner === undefined;
+  }
+
+  /** Copies bytes of a file into the region, checked: a short file is an error. */
+  readFile(source: FileRange, offset = 0): void {
+    const name = new TextEncoder().encode(source.path);
+    check(
+      core().bn_region_read(this.handle, offset, name, name.byteLength, source.offset, source.size),
+      `reading ${source.size} bytes at ${source.offset} of ${source.path}`,
+    );
+  }
+
+  /** Bytes of the region, not copied. They become empty when the region is released. */
+  bytes(offset = 0, size = this.size - offset): Uint8Array {
+    if (this.#handle === 0) throw disposed();
+    if (offset < 0 || size < 0 || offset + size > this.size) {
+      throw new RangeError(`bytes ${offset} to ${offset + size} of a region of ${this.size}`);
+    }
+    if (size === 0) return new Uint8Array(0);
+    const buffer = toArrayBuffer(this.#address as never, offset, size);
+    this.#views.push(buffer);
+    return new Uint8Array(buffer);
+  }
+
+  /** Lets the pages of a mapped file leave memory until they are read again. */
+  adviseCold(): void {
+    check(core().bn_region_advise_cold(this.handle), "advising a region");
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#handle === 0) return;
+    for (const view of this.#views) view.transfer(0);
+    this.#views = [];
+    const handle = this.#handle;
+    this.#handle = 0;
+    this.#owner = undefined;
+    check(core().bn_region_release(handle), "releasing a region");
+  }
+}
+
+export interface MemoryMetrics {
+  /** Bytes held now and at most, without mapped files. */
+  used: number;
+  peak: number;
+  mapped: number;
+  regions: number;
+}
+
+/** What the core's pool holds. */
+export function memoryMetrics(): MemoryMetrics {
+  const bytes = new Uint8Array(MemoryMetricsLayout.size);
+  check(core().bn_memory_metrics(bytes), "reading memory metrics");
+  const { used, peak, mapped, region_count } = decodeStruct(MemoryMetricsLayout, bytes);
+  return { used, peak, mapped, regions: region_count };
+}
+
+/** The deallocator's arguments are missing from bun-types' declaration of `toArrayBuffer`. */
+type ToOwnedBuffer = (...args: OwnedBufferArgs) => ArrayBuffer;
+type OwnedBufferArgs = [
+  address: number,
+  offset: number,
+  size: number,
+  context: number,
+  deallocator: number,
+];
+
+/** A buffer of one byte whose collection releases the region. */
+function ownedBuffer(address: number, handle: number): ArrayBuffer {
+  return (toArrayBuffer as unknown as ToOwnedBuffer)(address, 0, 1, handle, forgetter());
+}
+
+let forgetterAddress = 0;
+
+function forgetter(): number {
+  if (forgetterAddress === 0) {
+    const address = new Float64Array(1);
+    check(core().bn_region_forgetter(address), "finding the deallocator");
+    forgetterAddress = address[0]!;
+  }
+  return forgetterAddress;
+}
+
+function disposed(): BitNetError {
+  return new BitNetError("native/disposed", "the buffer was used after its release");
+}

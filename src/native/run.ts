@@ -1,0 +1,189 @@
+/**
+ * Programs of the core and their runs. A run goes on natively, off the event loop; JavaScript is
+ * woken after each step. Aborting, failing and ending all settle the run's promise, and only then
+ * are its regions free.
+ */
+import { BitNetError } from "../errors/index.ts";
+import {
+  FaultCode,
+  RegionBindingLayout,
+  RunArgsLayout,
+  RunState,
+  RunStatusLayout,
+} from "./abi.gen.ts";
+import { check, core } from "./core.ts";
+import type { Region } from "./region.ts";
+import { decodeStruct, encodeStruct } from "./structs.ts";
+import { type Pending, watch } from "./wake.ts";
+
+const inputAlignment = 64;
+
+/** A validated Program of the core. */
+export class NativeProgram implements Disposable {
+  #handle: number;
+  readonly instrCount: number;
+
+  /** @throws BitNetError `native/invalid-program` naming the part that is wrong. */
+  constructor(blob: Uint8Array, instrCount: number) {
+    const handle = new Uint32Array(1);
+    check(core().bn_program_create(blob, blob.byteLength, handle), "creating a program");
+    this.#handle = handle[0]!;
+    this.instrCount = instrCount;
+  }
+
+  get handle(): number {
+    if (this.#handle === 0) {
+      throw new BitNetError("native/disposed", "the program was used after its release");
+    }
+    return this.#handle;
+  }
+
+  /** From now on time is taken by instruction; see `profile`. */
+  startProfile(): void {
+    check(core().bn_profile_set(this.handle, 1), "profiling");
+  }
+
+  /** Nanoseconds spent in each instruction so far. */
+  profile(): Float64Array {
+    const times = new Float64Array(this.instrCount);
+    check(core().bn_profile_read(this.handle, times, times.length), "reading a profile");
+    return times;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#handle === 0) return;
+    check(core().bn_program_release(this.#handle), "releasing a program");
+    this.#handle = 0;
+  }
+}
+
+/** What a run needs besides its program. */
+export interface RunRequest {
+  program: NativeProgram;
+  steps?: number;
+  /** 0 is the core's default. */
+  threads?: number;
+  /** By region of the program; null for arenas and inputs. */
+  bindings: readonly (RegionPlace | null)[];
+  /** Values of the symbols. */
+  syms: readonly number[];
+  /** Bytes of the input regions in order, each of the region's full size. */
+  inputs: readonly Uint8Array[];
+}
+
+export interface RegionPlace {
+  region: Region;
+  offset?: number;
+}
+
+export interface RunOptions {
+  signal?: AbortSignal;
+  /** Called on the event loop with the steps done so far. */
+  onStep?: (stepsDone: number) => void;
+}
+
+/** Runs at once on this thread. For small programs: the core refuses costly ones. */
+export function runNow(request: RunRequest): void {
+  const args = encodeArgs(request);
+  const status = new Uint8Array(RunStatusLayout.size);
+  check(core().bn_run_now(request.program.handle, args, args.byteLength, status), "running");
+  throwUnlessDone(decodeStruct(RunStatusLayout, status));
+}
+
+/**
+ * Submits a run; resolves with the steps done when it has ended, early ends included.
+ * @throws BitNetError `native/aborted` on the signal, `native/run-failed` on bad data.
+ */
+export function submitRun(request: RunRequest, options: RunOptions = {}): Promise<number> {
+  if (options.signal?.aborted) return Promise.reject(abortError());
+  const args = encodeArgs(request);
+  const ticket = new Uint32Array(1);
+  check(core().bn_run_submit(request.program.handle, args, args.byteLength, ticket), "submitting");
+  return new Promise((resolve, reject) => {
+    const handle = ticket[0]!;
+    const cancel = (): void => check(core().bn_run_cancel(handle), "cancelling a run");
+    options.signal?.addEventListener("abort", cancel, { once: true });
+    let stepsSeen = 0;
+    const statusBytes = new Uint8Array(RunStatusLayout.size);
+    const pending: Pending = {
+      poll() {
+        check(core().bn_run_poll(handle, statusBytes), "polling a run");
+        const status = decodeStruct(RunStatusLayout, statusBytes);
+        if (status.steps_done > stepsSeen) {
+          stepsSeen = status.steps_done;
+          options.onStep?.(stepsSeen);
+        }
+        return status.state > RunState.running;
+      },
+      finish() {
+        options.signal?.removeEventListener("abort", cancel);
+        check(core().bn_run_release(handle), "releasing a run");
+        try {
+          const status = decodeStruct(RunStatusLayout, statusBytes);
+          throwUnlessDone(status);
+          resolve(status.steps_done);
+        } catch (error) {
+          reject(error);
+        }
+      },
+    };
+    watch(pending);
+  });
+}
+
+function throwUnlessDone(status: ReturnType<typeof decodeStruct<typeof RunStatusLayout>>): void {
+  if (status.state === RunState.done) return;
+  if (status.state === RunState.aborted) throw abortError();
+  const fault = Object.entries(FaultCode).find(([, code]) => code === status.fault)?.[0] ?? "none";
+  throw new BitNetError(
+    "native/run-failed",
+    `instruction ${status.instr} refused its data: ${fault.replaceAll("_", " ")} ` +
+      `(${status.fault_detail})`,
+  );
+}
+
+function abortError(): BitNetError {
+  return new BitNetError("native/aborted", "the run was aborted");
+}
+
+/** RunArgs, bindings, symbols and inputs, as abi.zig lays them out. */
+function encodeArgs(request: RunRequest): Uint8Array {
+  const { bindings, syms, inputs, steps = 1, threads = 0 } = request;
+  const symStart = RunArgsLayout.size + bindings.length * RegionBindingLayout.size;
+  let size = symStart + padded(syms.length * 4, 8);
+  const starts: number[] = [];
+  for (const input of inputs) {
+    starts.push(size);
+    size += padded(input.byteLength, inputAlignment);
+  }
+  const bytes = new Uint8Array(size);
+  const view = new DataView(bytes.buffer);
+  encodeStruct(
+    RunArgsLayout,
+    {
+      size: RunArgsLayout.size,
+      steps,
+      region_count: bindings.length,
+      sym_count: syms.length,
+      thread_count: threads,
+    },
+    { view, offset: 0 },
+  );
+  bindings.forEach((place, index) => {
+    const offset = RunArgsLayout.size + index * RegionBindingLayout.size;
+    const values = { handle: place?.region.handle ?? 0, offset: place?.offset ?? 0 };
+    encodeStruct(RegionBindingLayout, values, { view, offset });
+  });
+  syms.forEach((value, index) => {
+    if (!Number.isInteger(value) || value < 0) throw new RangeError(`size ${index} is ${value}`);
+    view.setUint32(symStart + index * 4, value, true);
+  });
+  inputs.forEach((input, index) => {
+    bytes.set(input, starts[index]!);
+  });
+  return bytes;
+}
+
+function padded(size: number, to: number): number {
+  return Math.ceil(size / to) * to;
+}

@@ -1,0 +1,18 @@
+/** The parts that models are made of, as recordings on a graph. */
+export {
+  type AttentionInput,
+  attend,
+  type CacheShape,
+  cacheOfLayer,
+  cacheSize,
+  type Places,
+} from "./attention.ts";
+export {
+  Activations,
+  type Norm,
+  type Projection,
+  project,
+  projectTogether,
+  rmsNorm,
+} from "./projection.ts";
+export { type Llama3Scaling, type RopeSettings, ropeFrequencies } from "./rope.ts";

@@ -1,0 +1,272 @@
+//! The contract between the core and TypeScript: every number, struct and attribute both sides
+//! must agree on, described once. `zig build abi` writes src/native/abi.gen.ts from this file by
+//! reflection; the hash of all that lies here is compared before anything else is called.
+
+const task = @import("kernels/task.zig");
+
+pub const DType = task.DType;
+pub const Layout = task.Layout;
+pub const FaultCode = task.FaultCode;
+pub const rank_max = task.rank_max;
+
+pub const Status = enum(i32) {
+    ok,
+    invalid_argument,
+    invalid_handle,
+    invalid_program,
+    out_of_memory,
+    io,
+    aborted,
+    run_failed,
+    too_costly,
+    unsupported,
+    internal,
+};
+
+/// Every operation of a Program. The name is the op's name everywhere: the kernel's file, the
+/// graph's op table, tests, benches and docs.
+pub const Op = enum(u16) {
+    copy,
+    add,
+    sub,
+    mul,
+    div,
+    softmax,
+    embedding,
+    rms_norm,
+    quantize_rows,
+    rms_norm_quantize,
+    ternary_matmul,
+    int8_matmul,
+    dense_matmul,
+    rope_angles,
+    rope,
+    kv_write,
+    attention,
+    gated_activation,
+    gather_rows,
+    sampling_probs,
+    sample,
+    emit,
+    stop_when,
+    abs_stats,
+    ternarize,
+    unpack_ternary,
+    pack_tile2,
+};
+
+pub const Activation = enum(u32) { relu2, silu };
+
+/// Attributes of ops, by op name: words of 32 bits, declared beside their kernel. An op that is
+/// not listed has none.
+pub const Attrs = struct {
+    pub const rms_norm = @import("kernels/rms_norm.zig").Attrs;
+    pub const rms_norm_quantize = @import("kernels/rms_norm_quantize.zig").Attrs;
+    pub const quantize_rows = @import("kernels/quantize_rows.zig").Attrs;
+    pub const ternary_matmul = @import("kernels/ternary_matmul.zig").Attrs;
+    pub const dense_matmul = @import("kernels/dense_matmul.zig").Attrs;
+    pub const rope_angles = @import("kernels/rope_angles.zig").Attrs;
+    pub const attention = @import("kernels/attention.zig").Attrs;
+    pub const gated_activation = @import("kernels/gated_activation.zig").Attrs;
+};
+
+/// Columns of the sampling parameters, f32 `(sequences, sampling_columns)`. Zero turns a filter
+/// off, except temperature 0, which keeps only the largest logit, and the penalty, whose neutral
+/// value is 1.
+pub const SamplingColumn = enum(u32) {
+    temperature,
+    top_k,
+    top_p,
+    min_p,
+    typical_p,
+    repetition_penalty,
+    no_repeat_ngram,
+    reserved,
+};
+
+/// Words of the random state, u32 `(sequences, 4)`: the key and the counter of Philox 4x32-10.
+pub const RandomWord = enum(u32) { seed_low, seed_high, sequence, step };
+
+/// Positions in a page of the KV cache, and the chunk in which attention sums.
+pub const page_positions = 64;
+
+// The Program blob, little-endian: Header, then the tables, widest entries first so that each is
+// aligned: Region, stride (i64), Slot, Sym, Dim, operand (u32), attribute (u32), Instr, Feedback.
+
+pub const blob_magic: u32 = 0x504e_5442; // "BTNP"
+pub const no_sym: u16 = 0xffff;
+pub const no_slot: u32 = 0xffff_ffff;
+
+pub const Header = extern struct {
+    magic: u32,
+    abi_hash: u32,
+    region_count: u32,
+    stride_count: u32,
+    slot_count: u32,
+    sym_count: u32,
+    dim_count: u32,
+    operand_count: u32,
+    attr_count: u32,
+    instr_count: u32,
+    feedback_count: u32,
+    reserved: u32,
+};
+
+/// A size that changes by run; everything is planned for `max`.
+pub const Sym = extern struct { min: u32, max: u32 };
+
+/// Arena memory is the program's own and keeps nothing between steps; input memory is private to
+/// a run and filled from its arguments; const, state and output are bound to regions by the run.
+pub const RegionKind = enum(u32) { arena, constant, state, input, output };
+
+/// `kind` is a `RegionKind`.
+pub const Region = extern struct { kind: u32, alignment: u32, size_at_max: u64 };
+
+/// extent = mul * sym + add; `sym` is `no_sym` for a constant, with mul 0.
+pub const Dim = extern struct { sym: u16, reserved: u16, mul: u32, add: u32 };
+
+pub const Slot = extern struct {
+    offset: u64,
+    region: u16,
+    /// A `DType` and a `Layout`, as numbers until they are checked.
+    dtype: u8,
+    layout: u8,
+    rank: u8,
+    reserved: [3]u8,
+    /// Index of the first of `rank` dims, and of strides (i64) when the layout is strided.
+    dims: u32,
+    strides: u32,
+    row_scale_slot: u32,
+    reserved2: u32,
+};
+
+pub const InstrFlag = enum(u16) {
+    /// All workers wait here before the instruction.
+    barrier_before = 1,
+    /// Worker 0 alone runs it.
+    serial = 2,
+    /// Changes state that outlives the run: from here a step is finished, not aborted.
+    commit = 4,
+};
+
+pub const Instr = extern struct {
+    op: u16,
+    flags: u16,
+    input_count: u8,
+    output_count: u8,
+    reserved: u16,
+    /// Index of the first operand (inputs, then outputs) and of the first attribute word.
+    operands: u32,
+    attrs: u32,
+    /// An i32 slot of one element, or `no_slot`: the instruction runs where it is not zero.
+    predicate_slot: u32,
+    /// Estimated work at max in units of 1000 simple operations, for `bn_run_now`'s refusal.
+    cost: u32,
+};
+
+/// After each step the bytes of `from` are copied to `to`; both have the same extents.
+pub const Feedback = extern struct { from: u32, to: u32 };
+
+// A run.
+
+pub const RegionBinding = extern struct { handle: u32, reserved: u32, offset: u64 };
+
+/// The arguments of a run: this struct, then `region_count` bindings (arena and input entries are
+/// ignored), then `sym_count` u32 values padded to 8 bytes, then the bytes of all input regions in
+/// order, each padded to 64.
+pub const RunArgs = extern struct {
+    size: u32,
+    steps: u32,
+    region_count: u32,
+    sym_count: u32,
+    thread_count: u32,
+    reserved: u32,
+};
+
+pub const RunState = enum(u32) { queued, running, done, aborted, failed };
+
+pub const RunStatus = extern struct {
+    state: RunState,
+    steps_done: u32,
+    /// The instruction at which a run failed, or the one it is at.
+    instr: u32,
+    fault: FaultCode,
+    fault_detail: i64,
+};
+
+pub const MemoryMetrics = extern struct {
+    used: u64,
+    peak: u64,
+    mapped: u64,
+    region_count: u32,
+    reserved: u32,
+};
+
+pub const CoreInfo = extern struct {
+    thread_count: u32,
+    thread_count_max: u32,
+    /// Bit i is set when level i of `isa_names` runs on this machine.
+    isa_available: u32,
+    isa: u32,
+};
+
+/// What `bn_core_probe` measures.
+pub const Probe = enum(u32) { read_bytes_per_second, int8_ops_per_second };
+
+/// Levels in rising order of preference; which exist depends on the architecture.
+pub const Isa = enum(u32) { scalar, v2, avx2, avxvnni, avx512vnni, avx512vbmi, neon, dotprod, i8mm };
+
+/// Exported functions and their C types, in the words of bun:ffi.
+pub const functions = .{
+    .bn_core_hash = .{ .args = .{}, .returns = .u32 },
+    .bn_core_open = .{ .args = .{ .isa_name = .ptr, .isa_name_size = .u32, .threads = .u32 }, .returns = .i32 },
+    .bn_core_info = .{ .args = .{ .info = .ptr }, .returns = .i32 },
+    .bn_core_probe = .{
+        .args = .{ .probe = .u32, .threads = .u32, .seconds = .f64, .result = .ptr },
+        .returns = .i32,
+    },
+    .bn_core_close = .{ .args = .{}, .returns = .i32 },
+    .bn_error_text = .{ .args = .{ .buffer = .ptr, .size = .u32 }, .returns = .u32 },
+    .bn_region_create = .{ .args = .{ .size = .f64, .handle = .ptr }, .returns = .i32 },
+    .bn_region_map = .{
+        .args = .{ .path = .ptr, .path_size = .u32, .size = .f64, .handle = .ptr },
+        .returns = .i32,
+    },
+    .bn_region_read = .{
+        .args = .{
+            .handle = .u32,
+            .offset = .f64,
+            .path = .ptr,
+            .path_size = .u32,
+            .file_offset = .f64,
+            .size = .f64,
+        },
+        .returns = .i32,
+    },
+    .bn_region_address = .{ .args = .{ .handle = .u32, .address = .ptr }, .returns = .i32 },
+    .bn_region_advise_cold = .{ .args = .{ .handle = .u32 }, .returns = .i32 },
+    .bn_region_forgetter = .{ .args = .{ .address = .ptr }, .returns = .i32 },
+    .bn_region_release = .{ .args = .{ .handle = .u32 }, .returns = .i32 },
+    .bn_memory_metrics = .{ .args = .{ .metrics = .ptr }, .returns = .i32 },
+    .bn_program_create = .{ .args = .{ .blob = .ptr, .size = .u32, .handle = .ptr }, .returns = .i32 },
+    .bn_program_release = .{ .args = .{ .handle = .u32 }, .returns = .i32 },
+    .bn_run_now = .{
+        .args = .{ .program = .u32, .args = .ptr, .size = .u32, .status = .ptr },
+        .returns = .i32,
+    },
+    .bn_run_submit = .{
+        .args = .{ .program = .u32, .args = .ptr, .size = .u32, .ticket = .ptr },
+        .returns = .i32,
+    },
+    .bn_run_poll = .{ .args = .{ .ticket = .u32, .status = .ptr }, .returns = .i32 },
+    .bn_run_cancel = .{ .args = .{ .ticket = .u32 }, .returns = .i32 },
+    .bn_run_wait = .{ .args = .{ .ticket = .u32, .timeout_ms = .u32 }, .returns = .i32 },
+    .bn_run_release = .{ .args = .{ .ticket = .u32 }, .returns = .i32 },
+    .bn_notify_set = .{ .args = .{ .callback = .ptr }, .returns = .i32 },
+    .bn_notify_ack = .{ .args = .{}, .returns = .i32 },
+    .bn_profile_set = .{ .args = .{ .program = .u32, .on = .u32 }, .returns = .i32 },
+    .bn_profile_read = .{
+        .args = .{ .program = .u32, .nanoseconds = .ptr, .count = .u32 },
+        .returns = .i32,
+    },
+};

@@ -1,0 +1,134 @@
+//! Builds the core: kernels once for each instruction-set level, then one shared library.
+//!
+//!   zig build                      the library, into zig-out
+//!   zig build test                 Zig tests
+//!   zig build abi                  writes src/native/abi.gen.ts
+
+const std = @import("std");
+
+/// One compilation of the kernels; names as in abi.zig's `Isa`.
+const Level = struct {
+    name: []const u8,
+    model: ?*const std.Target.Cpu.Model = null,
+    features: std.Target.Cpu.Feature.Set = .empty,
+    force_scalar: bool = false,
+};
+
+pub fn build(b: *std.Build) void {
+    const target = b.standardTargetOptions(.{ .default_target = .{ .cpu_model = .baseline } });
+    const optimize = b.option(
+        std.builtin.OptimizeMode,
+        "optimize",
+        "Of the library (default: ReleaseSafe around ReleaseFast kernels)",
+    ) orelse .ReleaseSafe;
+
+    const library = addCore(b, target, optimize);
+    b.installArtifact(library);
+
+    const generator = b.addExecutable(.{
+        .name = "abi-gen",
+        .root_module = b.createModule(.{
+            .root_source_file = b.path("abi_gen.zig"),
+            .target = b.graph.host,
+        }),
+    });
+    const generate = b.addRunArtifact(generator);
+    const generated = generate.captureStdOut(.{});
+    const update = b.addUpdateSourceFiles();
+    update.addCopyFileToSource(generated, "../src/native/abi.gen.ts");
+    b.step("abi", "Write src/native/abi.gen.ts").dependOn(&update.step);
+
+    const tests = b.addTest(.{
+        .root_module = b.createModule(.{
+            .root_source_file = b.path("tests.zig"),
+            .target = b.resolveTargetQuery(.{}),
+            .optimize = .ReleaseSafe,
+            .link_libc = true,
+        }),
+    });
+    b.step("test", "Run the Zig tests").dependOn(&b.addRunArtifact(tests).step);
+}
+
+fn addCore(
+    b: *std.Build,
+    target: std.Build.ResolvedTarget,
+    optimize: std.builtin.OptimizeMode,
+) *std.Build.Step.Compile {
+    const os = target.result.os.tag;
+    const core = b.createModule(.{
+        .root_source_file = b.path("root.zig"),
+        .target = target,
+        .optimize = optimize,
+        .strip = true,
+        .pic = true,
+        // Elsewhere the system library is where threads come from; on Linux see threads/os.zig.
+        .link_libc = os != .linux,
+    });
+    for (levelsOf(target.result.cpu.arch)) |level| {
+        core.addObject(addLevel(b, target, level));
+    }
+    const library = b.addLibrary(.{
+        .name = "bitnet",
+        .linkage = .dynamic,
+        .root_module = core,
+    });
+    if (os == .linux) library.linker_allow_shlib_undefined = true;
+    return library;
+}
+
+fn addLevel(
+    b: *std.Build,
+    target: std.Build.ResolvedTarget,
+    level: Level,
+) *std.Build.Step.Compile {
+    var query = target.query;
+    query.cpu_arch = target.result.cpu.arch;
+    query.cpu_model = if (level.model) |model| .{ .explicit = model } else .baseline;
+    query.cpu_features_add = level.features;
+    const options = b.addOptions();
+    options.addOption([]const u8, "name", level.name);
+    options.addOption(bool, "force_scalar", level.force_scalar);
+    const kernels = b.createModule(.{
+        .root_source_file = b.path("level.zig"),
+        .target = b.resolveTargetQuery(query),
+        .optimize = .ReleaseFast,
+        .strip = true,
+        .pic = true,
+    });
+    kernels.addOptions("level_options", options);
+    return b.addObject(.{ .name = level.name, .root_module = kernels });
+}
+
+fn levelsOf(arch: std.Target.Cpu.Arch) []const Level {
+    const x86 = std.Target.x86;
+    const arm = std.Target.aarch64;
+    return switch (arch) {
+        .x86_64 => &.{
+            .{ .name = "scalar", .force_scalar = true },
+            .{ .name = "v2", .model = &x86.cpu.x86_64_v2 },
+            .{ .name = "avx2", .model = &x86.cpu.x86_64_v3 },
+            .{
+                .name = "avxvnni",
+                .model = &x86.cpu.x86_64_v3,
+                .features = comptime x86.featureSet(&.{.avxvnni}),
+            },
+            .{
+                .name = "avx512vnni",
+                .model = &x86.cpu.x86_64_v4,
+                .features = comptime x86.featureSet(&.{.avx512vnni}),
+            },
+            .{
+                .name = "avx512vbmi",
+                .model = &x86.cpu.x86_64_v4,
+                .features = comptime x86.featureSet(&.{ .avx512vnni, .avx512vbmi, .avx512vbmi2 }),
+            },
+        },
+        .aarch64 => &.{
+            .{ .name = "scalar", .force_scalar = true },
+            .{ .name = "neon" },
+            .{ .name = "dotprod", .features = comptime arm.featureSet(&.{.dotprod}) },
+            .{ .name = "i8mm", .features = comptime arm.featureSet(&.{ .dotprod, .i8mm }) },
+        },
+        else => @panic("no kernels for this architecture"),
+    };
+}

@@ -1,0 +1,58 @@
+//! The root of one instruction-set level's object: all kernels in the order of `abi.Op`, and the
+//! probes, exported as one table under the level's name.
+
+const abi = @import("abi.zig");
+const options = @import("level_options");
+const level_table = @import("level_table.zig");
+const task = @import("kernels/task.zig");
+
+const LevelTable = level_table.LevelTable;
+
+/// Read by dot.zig: the level whose dot products are plain code.
+pub const bn_force_scalar = options.force_scalar;
+
+const table: LevelTable = .{
+    .kernels = blk: {
+        var kernels: [level_table.op_count]task.Kernel = undefined;
+        for (0..level_table.op_count) |index| kernels[index] = kernelOf(@enumFromInt(index));
+        break :blk kernels;
+    },
+    .probe_read = @import("kernels/probe.zig").probeRead,
+    .probe_int8 = @import("kernels/probe.zig").probeInt8,
+};
+
+fn kernelOf(op: abi.Op) task.Kernel {
+    return switch (op) {
+        .copy => @import("kernels/copy.zig").run,
+        .add => @import("kernels/elementwise.zig").add,
+        .sub => @import("kernels/elementwise.zig").sub,
+        .mul => @import("kernels/elementwise.zig").mul,
+        .div => @import("kernels/elementwise.zig").div,
+        .softmax => @import("kernels/softmax.zig").run,
+        .embedding => @import("kernels/embedding.zig").run,
+        .rms_norm => @import("kernels/rms_norm.zig").run,
+        .quantize_rows => @import("kernels/quantize_rows.zig").run,
+        .rms_norm_quantize => @import("kernels/rms_norm_quantize.zig").run,
+        .ternary_matmul => @import("kernels/ternary_matmul.zig").run,
+        .int8_matmul => @import("kernels/int8_matmul.zig").run,
+        .dense_matmul => @import("kernels/dense_matmul.zig").run,
+        .rope_angles => @import("kernels/rope_angles.zig").run,
+        .rope => @import("kernels/rope.zig").run,
+        .kv_write => @import("kernels/kv_write.zig").run,
+        .attention => @import("kernels/attention.zig").run,
+        .gated_activation => @import("kernels/gated_activation.zig").run,
+        .gather_rows => @import("kernels/gather_rows.zig").run,
+        .sampling_probs => @import("kernels/sampling_probs.zig").run,
+        .sample => @import("kernels/sample.zig").run,
+        .emit => @import("kernels/emit.zig").run,
+        .stop_when => @import("kernels/stop_when.zig").run,
+        .abs_stats => @import("kernels/abs_stats.zig").run,
+        .ternarize => @import("kernels/ternarize.zig").run,
+        .unpack_ternary => @import("kernels/unpack_ternary.zig").run,
+        .pack_tile2 => @import("kernels/pack_tile2.zig").run,
+    };
+}
+
+comptime {
+    @export(&table, .{ .name = "bn_level_" ++ options.name, .visibility = .hidden });
+}

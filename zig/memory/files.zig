@@ -1,0 +1,206 @@
+//! Files, read at an offset or mapped read-only. A read past the end is an error, never zeros.
+
+const std = @import("std");
+const builtin = @import("builtin");
+
+const linux = std.os.linux;
+const native_os = builtin.os.tag;
+
+pub const Error = error{ FileNotFound, FileUnreadable, FileTruncated, MapFailed };
+
+const path_size_max = 4096;
+
+pub const File = struct {
+    handle: usize,
+
+    /// `path` is UTF-8 without a terminating zero.
+    pub fn open(path: []const u8) Error!File {
+        if (path.len >= path_size_max) return error.FileNotFound;
+        if (native_os == .windows) return openWindows(path);
+        var buffer: [path_size_max:0]u8 = undefined;
+        @memcpy(buffer[0..path.len], path);
+        buffer[path.len] = 0;
+        if (native_os == .linux) {
+            const rc = linux.open(&buffer, .{ .ACCMODE = .RDONLY, .CLOEXEC = true }, 0);
+            return switch (linux.errno(rc)) {
+                .SUCCESS => .{ .handle = rc },
+                .NOENT => error.FileNotFound,
+                else => error.FileUnreadable,
+            };
+        }
+        const file = posixOpen(&buffer, 0);
+        if (file < 0) return error.FileNotFound;
+        return .{ .handle = @intCast(file) };
+    }
+
+    pub fn close(file: File) void {
+        switch (native_os) {
+            .linux => _ = linux.close(@intCast(file.handle)),
+            .windows => _ = CloseHandle(@ptrFromInt(file.handle)),
+            else => _ = posixClose(@intCast(file.handle)),
+        }
+    }
+
+    /// Fills all of `buffer` from byte `offset` on.
+    pub fn readAt(file: File, buffer: []u8, offset: u64) Error!void {
+        var done: usize = 0;
+        while (done < buffer.len) {
+            // A single read is capped well below what any system takes at once.
+            const rest = buffer[done..][0..@min(buffer.len - done, 1 << 30)];
+            const count = try file.readSome(rest, offset + done);
+            if (count == 0) return error.FileTruncated;
+            done += count;
+        }
+    }
+
+    fn readSome(file: File, buffer: []u8, offset: u64) Error!usize {
+        switch (native_os) {
+            .linux => while (true) {
+                const rc = linux.pread(
+                    @intCast(file.handle),
+                    buffer.ptr,
+                    buffer.len,
+                    @intCast(offset),
+                );
+                switch (linux.errno(rc)) {
+                    .SUCCESS => return rc,
+                    .INTR => continue,
+                    else => return error.FileUnreadable,
+                }
+            },
+            .windows => {
+                var overlapped: Overlapped = .{
+                    .offset_low = @truncate(offset),
+                    .offset_high = @truncate(offset >> 32),
+                };
+                var count: u32 = 0;
+                const handle: *anyopaque = @ptrFromInt(file.handle);
+                const size: u32 = @intCast(buffer.len);
+                if (ReadFile(handle, buffer.ptr, size, &count, &overlapped) == 0) {
+                    return if (GetLastError() == error_handle_eof) 0 else error.FileUnreadable;
+                }
+                return count;
+            },
+            else => {
+                const rc = pread(@intCast(file.handle), buffer.ptr, buffer.len, @intCast(offset));
+                if (rc < 0) return error.FileUnreadable;
+                return @intCast(rc);
+            },
+        }
+    }
+
+    /// Maps the first `size` bytes read-only; the file must hold as many.
+    pub fn map(file: File, size: usize) Error![]align(std.heap.page_size_min) u8 {
+        if (size == 0) return error.MapFailed;
+        var last: [1]u8 = undefined;
+        try file.readAt(&last, size - 1);
+        switch (native_os) {
+            .linux => {
+                const rc = linux.mmap(
+                    null,
+                    size,
+                    .{ .READ = true },
+                    .{ .TYPE = .SHARED },
+                    @intCast(file.handle),
+                    0,
+                );
+                if (linux.errno(rc) != .SUCCESS) return error.MapFailed;
+                return @as([*]align(std.heap.page_size_min) u8, @ptrFromInt(rc))[0..size];
+            },
+            .windows => {
+                const handle: *anyopaque = @ptrFromInt(file.handle);
+                const mapping = CreateFileMappingW(handle, null, page_readonly, 0, 0, null) orelse
+                    return error.MapFailed;
+                defer _ = CloseHandle(mapping);
+                const raw = MapViewOfFile(mapping, file_map_read, 0, 0, size) orelse
+                    return error.MapFailed;
+                const aligned: [*]align(std.heap.page_size_min) u8 = @ptrCast(@alignCast(raw));
+                return aligned[0..size];
+            },
+            else => {
+                const raw = posixMmap(null, size, 1, 1, @intCast(file.handle), 0);
+                if (@intFromPtr(raw) == std.math.maxInt(usize)) return error.MapFailed;
+                const aligned: [*]align(std.heap.page_size_min) u8 = @ptrCast(@alignCast(raw.?));
+                return aligned[0..size];
+            },
+        }
+    }
+};
+
+pub fn unmap(memory: []align(std.heap.page_size_min) u8) void {
+    switch (native_os) {
+        .linux => _ = linux.munmap(memory.ptr, memory.len),
+        .windows => _ = UnmapViewOfFile(memory.ptr),
+        else => _ = posixMunmap(memory.ptr, memory.len),
+    }
+}
+
+fn openWindows(path: []const u8) Error!File {
+    var wide: [path_size_max:0]u16 = undefined;
+    const count = std.unicode.wtf8ToWtf16Le(&wide, path) catch return error.FileNotFound;
+    wide[count] = 0;
+    const share_all: u32 = 7;
+    const handle = CreateFileW(&wide, generic_read, share_all, null, open_existing, 0, null);
+    if (@intFromPtr(handle) == std.math.maxInt(usize)) return error.FileNotFound;
+    return .{ .handle = @intFromPtr(handle) };
+}
+
+const Overlapped = extern struct {
+    internal: usize = 0,
+    internal_high: usize = 0,
+    offset_low: u32,
+    offset_high: u32,
+    event: ?*anyopaque = null,
+};
+
+const generic_read: u32 = 0x8000_0000;
+const open_existing: u32 = 3;
+const page_readonly: u32 = 2;
+const file_map_read: u32 = 4;
+const error_handle_eof: u32 = 38;
+
+const posixOpen = @extern(
+    *const fn ([*:0]const u8, c_int, ...) callconv(.c) c_int,
+    .{ .name = "open" },
+);
+const posixClose = @extern(*const fn (c_int) callconv(.c) c_int, .{ .name = "close" });
+const posixMunmap = @extern(*const fn (*anyopaque, usize) callconv(.c) c_int, .{ .name = "munmap" });
+const posixMmap = @extern(
+    *const fn (?*anyopaque, usize, c_int, c_int, c_int, i64) callconv(.c) ?*anyopaque,
+    .{ .name = "mmap" },
+);
+extern fn pread(file: c_int, buffer: [*]u8, size: usize, offset: i64) isize;
+extern "kernel32" fn CreateFileW(
+    path: [*:0]const u16,
+    access: u32,
+    share: u32,
+    security: ?*anyopaque,
+    disposition: u32,
+    flags: u32,
+    template: ?*anyopaque,
+) callconv(.winapi) *anyopaque;
+extern "kernel32" fn ReadFile(
+    handle: *anyopaque,
+    buffer: [*]u8,
+    size: u32,
+    count: *u32,
+    overlapped: *Overlapped,
+) callconv(.winapi) c_int;
+extern "kernel32" fn CloseHandle(handle: *anyopaque) callconv(.winapi) c_int;
+extern "kernel32" fn GetLastError() callconv(.winapi) u32;
+extern "kernel32" fn CreateFileMappingW(
+    handle: *anyopaque,
+    security: ?*anyopaque,
+    protection: u32,
+    size_high: u32,
+    size_low: u32,
+    name: ?[*:0]const u16,
+) callconv(.winapi) ?*anyopaque;
+extern "kernel32" fn MapViewOfFile(
+    mapping: *anyopaque,
+    access: u32,
+    offset_high: u32,
+    offset_low: u32,
+    size: usize,
+) callconv(.winapi) ?*anyopaque;
+extern "kernel32" fn UnmapViewOfFile(address: *anyopaque) callconv(.winapi) c_int;

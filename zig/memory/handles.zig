@@ -1,0 +1,149 @@
+//! Numbers that stand for native objects across the boundary: index and generation in a u32, so a
+//! stale or invented handle is refused, and a count of holders, so that an object in use outlives
+//! its release. `T` needs `fn destroy(*T) void`, called once the last holder is gone.
+
+const std = @import("std");
+const Mutex = @import("../threads/sync.zig").Mutex;
+
+pub const Error = error{ InvalidHandle, OutOfMemory };
+
+const index_bits = 20;
+const Index = std.meta.Int(.unsigned, index_bits);
+const Generation = std.meta.Int(.unsigned, 32 - index_bits);
+const none = std.math.maxInt(u32);
+
+pub fn Table(comptime T: type) type {
+    return struct {
+        const Self = @This();
+
+        const Entry = struct {
+            object: ?*T = null,
+            holders: u32 = 0,
+            /// The owner's own hold: gone after `release`, which works once.
+            open: bool = false,
+            generation: Generation = 1,
+            next_free: u32 = none,
+        };
+
+        mutex: Mutex = .{},
+        entries: std.ArrayList(Entry) = .empty,
+        free_head: u32 = none,
+        open_count: u32 = 0,
+
+        /// Takes `object` over and gives it a handle, never 0.
+        pub fn add(table: *Self, gpa: std.mem.Allocator, object: *T) Error!u32 {
+            table.mutex.lock();
+            defer table.mutex.unlock();
+            const index = try table.takeEntry(gpa);
+            const entry = &table.entries.items[index];
+            entry.object = object;
+            entry.holders = 1;
+            entry.open = true;
+            table.open_count += 1;
+            return @as(u32, entry.generation) << index_bits | index;
+        }
+
+        fn takeEntry(table: *Self, gpa: std.mem.Allocator) Error!u32 {
+            if (table.free_head != none) {
+                const index = table.free_head;
+                table.free_head = table.entries.items[index].next_free;
+                return index;
+            }
+            const index = table.entries.items.len;
+            if (index > std.math.maxInt(Index)) return error.OutOfMemory;
+            try table.entries.append(gpa, .{});
+            return @intCast(index);
+        }
+
+        /// The object, held until `drop`. A released handle is refused.
+        pub fn hold(table: *Self, handle: u32) Error!*T {
+            table.mutex.lock();
+            defer table.mutex.unlock();
+            const entry = try table.find(handle);
+            if (!entry.open) return error.InvalidHandle;
+            entry.holders += 1;
+            return entry.object.?;
+        }
+
+        /// Ends one hold.
+        pub fn drop(table: *Self, handle: u32) void {
+            const gone = blk: {
+                table.mutex.lock();
+                defer table.mutex.unlock();
+                const entry = table.find(handle) catch unreachable;
+                break :blk table.dropLocked(entry, handle);
+            };
+            if (gone) |object| object.destroy();
+        }
+
+        /// Ends the owner's hold; the object lives on while others hold it.
+        pub fn release(table: *Self, handle: u32) Error!void {
+            const gone = blk: {
+                table.mutex.lock();
+                defer table.mutex.unlock();
+                const entry = try table.find(handle);
+                if (!entry.open) return error.InvalidHandle;
+                entry.open = false;
+                table.open_count -= 1;
+                break :blk table.dropLocked(entry, handle);
+            };
+            if (gone) |object| object.destroy();
+        }
+
+        fn dropLocked(table: *Self, entry: *Entry, handle: u32) ?*T {
+            entry.holders -= 1;
+            if (entry.holders > 0) return null;
+            const object = entry.object.?;
+            const index: Index = @truncate(handle);
+            entry.* = .{
+                .generation = if (entry.generation == std.math.maxInt(Generation))
+                    1
+                else
+                    entry.generation + 1,
+                .next_free = table.free_head,
+            };
+            table.free_head = index;
+            return object;
+        }
+
+        fn find(table: *Self, handle: u32) Error!*Entry {
+            const index: Index = @truncate(handle);
+            if (index >= table.entries.items.len) return error.InvalidHandle;
+            const entry = &table.entries.items[index];
+            if (entry.object == null or entry.generation != handle >> index_bits) {
+                return error.InvalidHandle;
+            }
+            return entry;
+        }
+    };
+}
+
+const Probe = struct {
+    destroyed: u32 = 0,
+
+    pub fn destroy(probe: *Probe) void {
+        probe.destroyed += 1;
+    }
+};
+
+test "handles: an object lives until its last holder is gone, and stale handles are refused" {
+    const gpa = std.testing.allocator;
+    var table: Table(Probe) = .{};
+    defer table.entries.deinit(gpa);
+    var probe: Probe = .{};
+
+    const handle = try table.add(gpa, &probe);
+    try std.testing.expectEqual(&probe, try table.hold(handle));
+    try table.release(handle);
+    try std.testing.expectEqual(@as(u32, 0), probe.destroyed);
+    try std.testing.expectError(error.InvalidHandle, table.hold(handle));
+    try std.testing.expectError(error.InvalidHandle, table.release(handle));
+    table.drop(handle);
+    try std.testing.expectEqual(@as(u32, 1), probe.destroyed);
+
+    const second = try table.add(gpa, &probe);
+    try std.testing.expect(second != handle);
+    try std.testing.expectError(error.InvalidHandle, table.hold(handle));
+    try std.testing.expectError(error.InvalidHandle, table.hold(0));
+    try table.release(second);
+}

@@ -1,0 +1,261 @@
+//! Makes a run of a Program and its arguments: binds every region, copies the inputs, and resolves
+//! every operand to an address and extents, once for all steps.
+
+const std = @import("std");
+const abi = @import("../abi.zig");
+const programs = @import("program.zig");
+const regions = @import("../memory/regions.zig");
+const task = @import("../kernels/task.zig");
+
+const gpa = regions.gpa;
+
+pub const Error = error{ InvalidArgument, InvalidHandle, OutOfMemory };
+
+const input_alignment = 64;
+
+/// What one run holds while it lives.
+pub const Bound = struct {
+    program_handle: u32,
+    program: *programs.Program,
+    steps: u32,
+    thread_count: u32,
+    /// Handles held for the run's life, by region; 0 for arenas and inputs.
+    held: []u32,
+    inputs: []*regions.Region,
+    /// Operands of all instructions, in the order of the operand table.
+    views: []task.View,
+    /// By instruction: the address of its predicate, or null.
+    predicates: []?*const i32,
+    feedbacks: []Copy,
+
+    pub const Copy = struct { from: [*]const u8, to: [*]u8, size: usize };
+
+    pub fn deinit(bound: *Bound) void {
+        gpa.free(bound.feedbacks);
+        gpa.free(bound.predicates);
+        gpa.free(bound.views);
+        programs.freeArenas(bound.inputs);
+        for (bound.held) |handle| if (handle != 0) regions.table.drop(handle);
+        gpa.free(bound.held);
+        programs.table.drop(bound.program_handle);
+    }
+};
+
+/// `args` holds an `abi.RunArgs` and what follows it; nothing of it is kept.
+pub fn bind(
+    program_handle: u32,
+    args: []const u8,
+    use: programs.Program.ArenaUse,
+) Error!Bound {
+    const program = try programs.table.hold(program_handle);
+    errdefer programs.table.drop(program_handle);
+    const parts = try Parts.parse(program, args);
+    const held = try gpa.alloc(u32, program.blob.regions.len);
+    @memset(held, 0);
+    errdefer {
+        for (held) |handle| if (handle != 0) regions.table.drop(handle);
+        gpa.free(held);
+    }
+    const inputs = try programs.allocateKind(&program.blob, .input);
+    errdefer programs.freeArenas(inputs);
+    parts.copyInputs(program, inputs);
+
+    const bases = try gpa.alloc([]u8, program.blob.regions.len);
+    defer gpa.free(bases);
+    const arena = try program.arena(use);
+    try bindRegions(program, parts, .{ .bases = bases, .held = held, .arena = arena, .inputs = inputs });
+
+    const resolver: Resolver = .{ .program = program, .bases = bases, .syms = parts.syms };
+    const views = try resolver.views();
+    errdefer gpa.free(views);
+    const predicates = try resolver.predicates();
+    errdefer gpa.free(predicates);
+    return .{
+        .program_handle = program_handle,
+        .program = program,
+        .steps = parts.header.steps,
+        .thread_count = parts.header.thread_count,
+        .held = held,
+        .inputs = inputs,
+        .views = views,
+        .predicates = predicates,
+        .feedbacks = try resolver.feedbacks(),
+    };
+}
+
+/// The arguments, split and checked against the program.
+const Parts = struct {
+    header: abi.RunArgs,
+    bindings: []align(1) const abi.RegionBinding,
+    syms: []align(1) const u32,
+    inputs: []const u8,
+
+    fn parse(program: *const programs.Program, args: []const u8) Error!Parts {
+        const blob = &program.blob;
+        if (args.len < @sizeOf(abi.RunArgs)) return error.InvalidArgument;
+        const header = std.mem.bytesToValue(abi.RunArgs, args[0..@sizeOf(abi.RunArgs)]);
+        if (header.size != @sizeOf(abi.RunArgs) or header.steps == 0) return error.InvalidArgument;
+        if (header.region_count != blob.regions.len) return error.InvalidArgument;
+        if (header.sym_count != blob.syms.len) return error.InvalidArgument;
+        const binding_start = @sizeOf(abi.RunArgs);
+        const sym_start = binding_start + blob.regions.len * @sizeOf(abi.RegionBinding);
+        const input_start = sym_start + std.mem.alignForward(usize, blob.syms.len * 4, 8);
+        var expected: u64 = input_start;
+        for (blob.regions) |region| {
+            if (region.kind == @intFromEnum(abi.RegionKind.input)) {
+                expected += std.mem.alignForward(u64, region.size_at_max, input_alignment);
+            }
+        }
+        if (args.len != expected) return error.InvalidArgument;
+        const parts: Parts = .{
+            .header = header,
+            .bindings = std.mem.bytesAsSlice(abi.RegionBinding, args[binding_start..sym_start]),
+            .syms = std.mem.bytesAsSlice(u32, args[sym_start..][0 .. blob.syms.len * 4]),
+            .inputs = args[input_start..],
+        };
+        for (blob.syms, parts.syms) |sym, value| {
+            if (value < sym.min or value > sym.max) return error.InvalidArgument;
+        }
+        return parts;
+    }
+
+    fn copyInputs(parts: Parts, program: *const programs.Program, inputs: []*regions.Region) void {
+        var at: usize = 0;
+        var index: usize = 0;
+        for (program.blob.regions) |region| {
+            if (region.kind != @intFromEnum(abi.RegionKind.input)) continue;
+            const size: usize = @intCast(region.size_at_max);
+            @memcpy(inputs[index].memory[0..size], parts.inputs[at..][0..size]);
+            at += std.mem.alignForward(usize, size, input_alignment);
+            index += 1;
+        }
+    }
+};
+
+const Bases = struct {
+    bases: [][]u8,
+    held: []u32,
+    arena: []*regions.Region,
+    inputs: []*regions.Region,
+};
+
+fn bindRegions(program: *const programs.Program, parts: Parts, to: Bases) Error!void {
+    var arena_count: usize = 0;
+    var input_count: usize = 0;
+    for (program.blob.regions, parts.bindings, 0..) |region, binding, index| {
+        switch (@as(abi.RegionKind, @enumFromInt(region.kind))) {
+            .arena => {
+                to.bases[index] = to.arena[arena_count].memory;
+                arena_count += 1;
+            },
+            .input => {
+                to.bases[index] = to.inputs[input_count].memory;
+                input_count += 1;
+            },
+            .constant, .state, .output => |kind| {
+                const bound = try regions.table.hold(binding.handle);
+                to.held[index] = binding.handle;
+                if (bound.kind == .file and kind != .constant) return error.InvalidArgument;
+                const size = bound.memory.len;
+                if (binding.offset > size or region.size_at_max > size - binding.offset) {
+                    return error.InvalidArgument;
+                }
+                const start: usize = @intCast(binding.offset);
+                to.bases[index] = bound.memory[start..][0..@intCast(region.size_at_max)];
+                if (@intFromPtr(to.bases[index].ptr) % region.alignment != 0) {
+                    return error.InvalidArgument;
+                }
+            },
+        }
+    }
+    try refuseAliases(program, to.bases);
+}
+
+/// Two regions may share memory only where neither is written.
+fn refuseAliases(program: *const programs.Program, bases: []const []u8) Error!void {
+    const constant = @intFromEnum(abi.RegionKind.constant);
+    for (program.blob.regions, bases, 0..) |a, a_base, index| {
+        for (program.blob.regions[0..index], bases[0..index]) |b, b_base| {
+            if (a.kind == constant and b.kind == constant) continue;
+            const a_start = @intFromPtr(a_base.ptr);
+            const b_start = @intFromPtr(b_base.ptr);
+            if (a_start < b_start + b_base.len and b_start < a_start + a_base.len) {
+                return error.InvalidArgument;
+            }
+        }
+    }
+}
+
+const Resolver = struct {
+    program: *const programs.Program,
+    bases: []const []u8,
+    syms: []align(1) const u32,
+
+    fn views(resolver: Resolver) error{OutOfMemory}![]task.View {
+        const blob = &resolver.program.blob;
+        const list = try gpa.alloc(task.View, blob.operands.len);
+        for (blob.operands, list) |slot, *place| {
+            // Operands outside any instruction are never looked at, nor checked.
+            place.* = if (slot < blob.slots.len) resolver.view(blob.slots[slot]) else undefined;
+        }
+        return list;
+    }
+
+    fn view(resolver: Resolver, slot: abi.Slot) task.View {
+        const blob = &resolver.program.blob;
+        var result: task.View = .{
+            .data = resolver.address(slot),
+            .row_scale = null,
+            .dims = @splat(0),
+            .strides = @splat(0),
+            .dtype = blob.dtype(slot),
+            .layout = blob.layout(slot),
+            .rank = slot.rank,
+        };
+        for (blob.slotDims(slot), 0..) |dim, axis| result.dims[axis] = resolver.extent(dim);
+        if (blob.layout(slot) == .strided) {
+            for (blob.slotStrides(slot), 0..) |stride, axis| result.strides[axis] = stride;
+        }
+        if (slot.row_scale_slot != abi.no_slot) {
+            const scale = resolver.address(blob.slots[slot.row_scale_slot]);
+            result.row_scale = @ptrCast(@alignCast(scale));
+        }
+        return result;
+    }
+
+    fn address(resolver: Resolver, slot: abi.Slot) [*]u8 {
+        return resolver.bases[slot.region].ptr + @as(usize, @intCast(slot.offset));
+    }
+
+    fn extent(resolver: Resolver, dim: abi.Dim) u32 {
+        if (dim.sym == abi.no_sym) return dim.add;
+        return dim.mul * resolver.syms[dim.sym] + dim.add;
+    }
+
+    fn predicates(resolver: Resolver) error{OutOfMemory}![]?*const i32 {
+        const blob = &resolver.program.blob;
+        const list = try gpa.alloc(?*const i32, blob.instrs.len);
+        for (blob.instrs, list) |instr, *place| {
+            place.* = if (instr.predicate_slot == abi.no_slot)
+                null
+            else
+                @ptrCast(@alignCast(resolver.address(blob.slots[instr.predicate_slot])));
+        }
+        return list;
+    }
+
+    fn feedbacks(resolver: Resolver) error{OutOfMemory}![]Bound.Copy {
+        const blob = &resolver.program.blob;
+        const list = try gpa.alloc(Bound.Copy, blob.feedbacks.len);
+        for (blob.feedbacks, list) |feedback, *copy| {
+            const from = resolver.view(blob.slots[feedback.from]);
+            const element = @import("layouts.zig").elementSize(from.dtype);
+            copy.* = .{
+                .from = from.data,
+                .to = resolver.address(blob.slots[feedback.to]),
+                .size = from.elementCount() * @as(usize, @intCast(element)),
+            };
+        }
+        return list;
+    }
+};

@@ -1,0 +1,277 @@
+//! The device's driver: one native thread that takes the steps of all submitted runs, in turns, with
+//! the pool's workers, and tells JavaScript that something happened.
+
+const std = @import("std");
+const abi = @import("../abi.zig");
+const bind = @import("bind.zig");
+const execute = @import("execute.zig");
+const handles = @import("../memory/handles.zig");
+const os = @import("../threads/os.zig");
+const pool_threads = @import("../threads/pool.zig");
+const regions = @import("../memory/regions.zig");
+const sync = @import("../threads/sync.zig");
+
+const gpa = regions.gpa;
+
+/// Steps a run takes before the next run has its turn.
+const quantum_steps = 8;
+/// `bn_run_now` refuses more: it would hold up the caller's event loop for over a millisecond.
+const inline_cost_max = 4000;
+
+pub const Error = bind.Error || error{ TooCostly, Unsupported };
+
+/// A submitted run, as its handle sees it.
+pub const Ticket = struct {
+    run: execute.Run,
+    handle: u32 = 0,
+    state: std.atomic.Value(abi.RunState) = .init(.queued),
+    changed: sync.Event = .{},
+    next: ?*Ticket = null,
+
+    pub fn destroy(ticket: *Ticket) void {
+        ticket.run.bound.deinit();
+        gpa.destroy(ticket);
+    }
+
+    pub fn status(ticket: *Ticket) abi.RunStatus {
+        const state = ticket.state.load(.acquire);
+        const failed = state == .failed;
+        return .{
+            .state = state,
+            .steps_done = ticket.run.steps_done.load(.acquire),
+            .instr = ticket.run.instr.load(.monotonic),
+            .fault = if (failed) @enumFromInt(ticket.run.fault.code) else .none,
+            .fault_detail = if (failed) ticket.run.fault.detail else 0,
+        };
+    }
+
+    pub fn ended(ticket: *const Ticket) bool {
+        return switch (ticket.state.load(.acquire)) {
+            .queued, .running => false,
+            .done, .aborted, .failed => true,
+        };
+    }
+};
+
+pub var tickets: handles.Table(Ticket) = .{};
+
+var pool: pool_threads.Pool = .{};
+var default_thread_count: u32 = 1;
+
+var mutex: sync.Mutex = .{};
+var wake: sync.Event = .{};
+var thread: ?os.Thread = null;
+var closing = false;
+var first: ?*Ticket = null;
+var last: ?*Ticket = null;
+
+var notify_mutex: sync.Mutex = .{};
+var notify_callback: ?*const fn () callconv(.c) void = null;
+var notify_outstanding: std.atomic.Value(bool) = .init(false);
+
+var inline_mutex: sync.Mutex = .{};
+var inline_scratch: ?pool_threads.Scratch = null;
+
+pub fn setDefaultThreads(count: u32) void {
+    default_thread_count = @max(1, @min(count, pool_threads.worker_count_max));
+}
+
+pub fn defaultThreads() u32 {
+    return default_thread_count;
+}
+
+/// Runs on the caller's thread, alone, and returns when all steps are done.
+pub fn runNow(program: u32, args: []const u8, status: *abi.RunStatus) Error!void {
+    inline_mutex.lock();
+    defer inline_mutex.unlock();
+    if (inline_scratch == null) {
+        inline_scratch = @import("../memory/pages.zig").allocate(pool_threads.scratch_size) orelse
+            return error.OutOfMemory;
+    }
+    const ticket = try prepare(program, args, .inline_run);
+    defer ticket.destroy();
+    const run = &ticket.run;
+    if (run.bound.program.cost * run.bound.steps > inline_cost_max) return error.TooCostly;
+    run.quantum = run.bound.steps;
+    execute.steps(run, .{ .index = 0, .count = 1, .scratch = inline_scratch.? });
+    settle(ticket);
+    status.* = ticket.status();
+}
+
+/// Queues a run; the handle stays valid until its release, whatever becomes of the run.
+pub fn submit(program: u32, args: []const u8) Error!u32 {
+    const ticket = try prepare(program, args, .queued);
+    errdefer ticket.destroy();
+    mutex.lock();
+    defer mutex.unlock();
+    if (closing) return error.Unsupported;
+    if (thread == null) {
+        thread = os.Thread.spawn(Context, &context, drive) catch return error.OutOfMemory;
+    }
+    const handle = try tickets.add(gpa, ticket);
+    ticket.handle = handle;
+    // The driver's own hold, until the run has ended.
+    _ = tickets.hold(handle) catch unreachable;
+    append(ticket);
+    wake.signal();
+    return handle;
+}
+
+fn prepare(program: u32, args: []const u8, use: anytype) Error!*Ticket {
+    var bound = try bind.bind(program, args, use);
+    errdefer bound.deinit();
+    const ticket = try gpa.create(Ticket);
+    ticket.* = .{ .run = .{ .bound = bound } };
+    return ticket;
+}
+
+pub fn cancel(handle: u32) handles.Error!void {
+    const ticket = try tickets.hold(handle);
+    defer tickets.drop(handle);
+    ticket.run.cancel.store(true, .release);
+    wake.signal();
+}
+
+/// Cancels a run that is under way and gives the handle up.
+pub fn release(handle: u32) handles.Error!void {
+    try cancel(handle);
+    try tickets.release(handle);
+}
+
+/// Blocks the calling thread until the run has ended; false when the time ran out first.
+pub fn wait(handle: u32, timeout_ns: u64) handles.Error!bool {
+    const ticket = try tickets.hold(handle);
+    defer tickets.drop(handle);
+    const deadline = os.now() +| timeout_ns;
+    while (true) {
+        const seen = ticket.changed.current();
+        if (ticket.ended()) return true;
+        const time = os.now();
+        if (time >= deadline) return false;
+        _ = ticket.changed.waitChange(seen, false, deadline - time);
+    }
+}
+
+/// From now on `callback` is called, from the driver's thread, after each step and at each end;
+/// once, until `acknowledge`. Null ends that, and no call is under way when this returns.
+pub fn setNotify(callback: ?*const fn () callconv(.c) void) void {
+    notify_mutex.lock();
+    defer notify_mutex.unlock();
+    notify_callback = callback;
+    notify_outstanding.store(false, .release);
+}
+
+pub fn acknowledge() void {
+    notify_outstanding.store(false, .seq_cst);
+}
+
+/// Cancels all runs, waits for them, and ends every thread. The core can be used again after.
+pub fn close() void {
+    setNotify(null);
+    mutex.lock();
+    closing = true;
+    var at = first;
+    while (at) |ticket| : (at = ticket.next) ticket.run.cancel.store(true, .release);
+    const driver = thread;
+    mutex.unlock();
+    wake.signal();
+    if (driver) |running| running.join();
+    pool.close();
+    mutex.lock();
+    thread = null;
+    closing = false;
+    mutex.unlock();
+}
+
+const Context = struct {};
+var context: Context = .{};
+
+fn drive(_: *Context) void {
+    while (true) {
+        const seen = wake.current();
+        const ticket = takeNext() orelse {
+            if (isClosing()) return;
+            _ = wake.waitChange(seen, true, null);
+            continue;
+        };
+        ticket.state.store(.running, .release);
+        const run = &ticket.run;
+        run.end = .none;
+        run.quantum = quantum_steps;
+        if (run.cancel.load(.acquire)) {
+            run.end = .aborted;
+        } else {
+            takeSteps(ticket);
+        }
+        if (run.end == .pause) {
+            mutex.lock();
+            append(ticket);
+            mutex.unlock();
+            notify();
+            continue;
+        }
+        settle(ticket);
+        notify();
+        ticket.changed.signal();
+        tickets.drop(ticket.handle);
+    }
+}
+
+fn takeSteps(ticket: *Ticket) void {
+    const asked = ticket.run.bound.thread_count;
+    const wanted = if (asked == 0) default_thread_count else asked;
+    const ready = pool.grow(wanted) catch 0;
+    if (ready == 0) {
+        ticket.run.end = .failed;
+        return;
+    }
+    ticket.run.worker_count = ready;
+    ticket.run.on_step = notify;
+    pool.run(.{ .context = ticket, .body = work, .worker_count = ticket.run.worker_count });
+}
+
+fn work(raw: *anyopaque, worker: u32, scratch: []align(64) u8) void {
+    const ticket: *Ticket = @ptrCast(@alignCast(raw));
+    execute.steps(&ticket.run, .{
+        .index = worker,
+        .count = ticket.run.worker_count,
+        .scratch = scratch,
+    });
+}
+
+fn settle(ticket: *Ticket) void {
+    ticket.state.store(switch (ticket.run.end) {
+        .finished => .done,
+        .aborted => .aborted,
+        .failed, .none, .pause => .failed,
+    }, .release);
+}
+
+/// After every step and every end, so that a token is seen as soon as it is there.
+fn notify() void {
+    if (notify_outstanding.swap(true, .seq_cst)) return;
+    notify_mutex.lock();
+    defer notify_mutex.unlock();
+    if (notify_callback) |callback| callback() else notify_outstanding.store(false, .release);
+}
+
+fn takeNext() ?*Ticket {
+    mutex.lock();
+    defer mutex.unlock();
+    const ticket = first orelse return null;
+    first = ticket.next;
+    if (first == null) last = null;
+    ticket.next = null;
+    return ticket;
+}
+
+fn append(ticket: *Ticket) void {
+    if (last) |tail| tail.next = ticket else first = ticket;
+    last = ticket;
+}
+
+fn isClosing() bool {
+    mutex.lock();
+    defer mutex.unlock();
+    return closing;
+}

@@ -1,0 +1,71 @@
+//! How many bytes a matrix takes in each layout, and what an element of it is.
+//! Formats: docs/formats.
+
+const std = @import("std");
+const abi = @import("../abi.zig");
+
+pub const Error = error{InvalidProgram};
+
+pub fn elementSize(dtype: abi.DType) u64 {
+    return switch (dtype) {
+        .i8, .u8, .bool => 1,
+        .f16, .bf16, .i16 => 2,
+        .f32, .i32, .u32 => 4,
+        .f64 => 8,
+    };
+}
+
+/// Rows and columns of one tile of the `tile2` packing, and its bytes.
+pub const tile_rows = 32;
+pub const tile_cols = 16;
+pub const tile_size = 128;
+
+const Block = struct { values: u64, size: u64 };
+
+/// Formats that pack runs of a row.
+pub fn rowBlock(layout: abi.Layout) ?Block {
+    return switch (layout) {
+        .tq1_0 => .{ .values = 256, .size = 54 },
+        .tq2_0 => .{ .values = 256, .size = 66 },
+        .q8_0 => .{ .values = 32, .size = 34 },
+        .q4_0 => .{ .values = 32, .size = 18 },
+        .q4_k => .{ .values = 256, .size = 144 },
+        .q6_k => .{ .values = 256, .size = 210 },
+        else => null,
+    };
+}
+
+/// Bytes of a packed (rows, cols) matrix; extents that the format cannot hold are an error.
+pub fn packedSize(layout: abi.Layout, rows: u64, cols: u64) Error!u64 {
+    const count = std.math.mul(u64, rows, cols) catch return error.InvalidProgram;
+    if (count > 1 << 48) return error.InvalidProgram;
+    if (rowBlock(layout)) |block| {
+        if (cols % block.values != 0) return error.InvalidProgram;
+        return count / block.values * block.size;
+    }
+    switch (layout) {
+        .tile2 => {
+            const tall = std.math.divCeil(u64, rows, tile_rows) catch unreachable;
+            const wide = std.math.divCeil(u64, cols, tile_cols) catch unreachable;
+            return tall * wide * tile_size;
+        },
+        .hf_ternary => {
+            if (rows % 4 != 0) return error.InvalidProgram;
+            return count / 4;
+        },
+        .i2_s_128, .i2_s_64 => {
+            const block: u64 = if (layout == .i2_s_128) 128 else 64;
+            if (count % block != 0) return error.InvalidProgram;
+            return count / 4 + 32;
+        },
+        else => return error.InvalidProgram,
+    }
+}
+
+/// The dtype that a packed matrix stands for.
+pub fn logicalDType(layout: abi.Layout) abi.DType {
+    return switch (layout) {
+        .tile2, .hf_ternary, .tq1_0, .tq2_0, .i2_s_128, .i2_s_64 => .i8,
+        else => .f32,
+    };
+}

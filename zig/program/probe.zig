@@ -1,0 +1,66 @@
+//! Measures what the machine can do at best, so that speeds can be told as shares of it: reading
+//! memory in one stream a thread, and int8 dot products in registers.
+
+const std = @import("std");
+const abi = @import("../abi.zig");
+const dispatch = @import("../dispatch.zig");
+const os = @import("../threads/os.zig");
+const pages = @import("../memory/pages.zig");
+const pool_threads = @import("../threads/pool.zig");
+
+pub const Error = error{OutOfMemory};
+
+/// Read by each thread in one pass; far larger than any cache share.
+const read_size = 256 << 20;
+const iterations = 1 << 16;
+
+const Shared = struct {
+    kind: abi.Probe,
+    memory: []const u8,
+    worker_count: u32,
+    amount: std.atomic.Value(u64) = .init(0),
+    sink: std.atomic.Value(u64) = .init(0),
+
+    fn pass(raw: *anyopaque, worker: u32, _: []align(64) u8) void {
+        const shared: *Shared = @ptrCast(@alignCast(raw));
+        switch (shared.kind) {
+            .read_bytes_per_second => {
+                const size = shared.memory.len / shared.worker_count;
+                const start = shared.memory.ptr + size * worker;
+                const sum = dispatch.probes().probe_read(start, size);
+                _ = shared.sink.fetchXor(sum, .monotonic);
+                _ = shared.amount.fetchAdd(size, .monotonic);
+            },
+            .int8_ops_per_second => {
+                const ops = dispatch.probes().probe_int8(iterations);
+                _ = shared.amount.fetchAdd(ops, .monotonic);
+            },
+        }
+    }
+};
+
+/// The best rate of several passes within `seconds`, in bytes or operations a second.
+pub fn measure(kind: abi.Probe, threads: u32, seconds: f64) Error!f64 {
+    var pool: pool_threads.Pool = .{};
+    defer pool.close();
+    const wanted = if (threads == 0) os.processorCount() else threads;
+    const count = try pool.grow(wanted);
+    if (count == 0) return error.OutOfMemory;
+    const size: usize = if (kind == .read_bytes_per_second) @as(usize, read_size) * count else 4096;
+    const memory = pages.allocate(size) orelse return error.OutOfMemory;
+    defer pages.free(memory);
+    @memset(memory, 1);
+
+    var best: f64 = 0;
+    const limit: u64 = @intFromFloat(std.math.clamp(seconds, 0.001, 60) * std.time.ns_per_s);
+    const start = os.now();
+    while (true) {
+        var shared: Shared = .{ .kind = kind, .memory = memory, .worker_count = count };
+        const before = os.now();
+        pool.run(.{ .context = &shared, .body = Shared.pass, .worker_count = count });
+        const elapsed: f64 = @floatFromInt(@max(1, os.now() - before));
+        const amount: f64 = @floatFromInt(shared.amount.load(.monotonic));
+        best = @max(best, amount * std.time.ns_per_s / elapsed);
+        if (os.now() - start >= limit) return best;
+    }
+}

@@ -1,0 +1,104 @@
+//! A validated Program: the copied blob, its arena, and time spent by instruction when profiled.
+
+const std = @import("std");
+const abi = @import("../abi.zig");
+const blob_format = @import("blob.zig");
+const handles = @import("../memory/handles.zig");
+const regions = @import("../memory/regions.zig");
+const sync = @import("../threads/sync.zig");
+const validation = @import("validate.zig");
+
+const gpa = regions.gpa;
+
+pub const Error = error{ InvalidProgram, OutOfMemory };
+
+pub var table: handles.Table(Program) = .{};
+
+pub const Program = struct {
+    bytes: []align(8) u8,
+    blob: blob_format.Blob,
+    /// Sum of the instructions' estimates.
+    cost: u64,
+    /// Made at the first run; steps of different runs take turns and leave nothing in it. Inline
+    /// runs, which happen on other threads at the same time, have one of their own.
+    arenas: [2]?[]*regions.Region = .{ null, null },
+    arena_mutex: sync.Mutex = .{},
+    /// Nanoseconds by instruction, or null while nobody profiles.
+    profile: ?[]u64 = null,
+    profile_on: std.atomic.Value(bool) = .init(false),
+
+    pub const ArenaUse = enum { queued, inline_run };
+
+    pub fn create(bytes: []const u8, abi_hash: u32, report: *validation.Report) Error!*Program {
+        const copy = try gpa.alignedAlloc(u8, .@"8", bytes.len);
+        errdefer gpa.free(copy);
+        @memcpy(copy, bytes);
+        const blob = try blob_format.parse(copy, abi_hash);
+        const ranges = try gpa.alloc(validation.Range, blob.slots.len);
+        defer gpa.free(ranges);
+        try validation.validate(gpa, &blob, ranges, report);
+        const program = try gpa.create(Program);
+        program.* = .{ .bytes = copy, .blob = blob, .cost = totalCost(&blob) };
+        return program;
+    }
+
+    pub fn destroy(program: *Program) void {
+        for (&program.arenas) |*arenas| {
+            if (arenas.*) |list| freeArenas(list);
+        }
+        if (program.profile) |times| gpa.free(times);
+        gpa.free(program.bytes);
+        gpa.destroy(program);
+    }
+
+    /// The memory of the arena regions, in the order of the regions that are arenas.
+    pub fn arena(program: *Program, use: ArenaUse) error{OutOfMemory}![]*regions.Region {
+        program.arena_mutex.lock();
+        defer program.arena_mutex.unlock();
+        const place = &program.arenas[@intFromEnum(use)];
+        if (place.*) |list| return list;
+        const list = try allocateKind(&program.blob, .arena);
+        place.* = list;
+        return list;
+    }
+
+    pub fn setProfile(program: *Program, on: bool) error{OutOfMemory}!void {
+        program.arena_mutex.lock();
+        defer program.arena_mutex.unlock();
+        if (on and program.profile == null) {
+            const times = try gpa.alloc(u64, program.blob.instrs.len);
+            @memset(times, 0);
+            program.profile = times;
+        }
+        program.profile_on.store(on, .release);
+    }
+};
+
+/// One region of memory for each region of a kind, at its largest size.
+pub fn allocateKind(
+    blob: *const blob_format.Blob,
+    kind: abi.RegionKind,
+) error{OutOfMemory}![]*regions.Region {
+    var list: std.ArrayList(*regions.Region) = .empty;
+    errdefer {
+        for (list.items) |region| region.destroy();
+        list.deinit(gpa);
+    }
+    for (blob.regions) |region| {
+        if (region.kind != @intFromEnum(kind)) continue;
+        try list.ensureUnusedCapacity(gpa, 1);
+        list.appendAssumeCapacity(try regions.allocate(@intCast(@max(64, region.size_at_max))));
+    }
+    return list.toOwnedSlice(gpa);
+}
+
+pub fn freeArenas(list: []*regions.Region) void {
+    for (list) |region| region.destroy();
+    gpa.free(list);
+}
+
+fn totalCost(blob: *const blob_format.Blob) u64 {
+    var sum: u64 = 0;
+    for (blob.instrs) |instr| sum += instr.cost;
+    return sum;
+}

@@ -1,0 +1,426 @@
+//! What each op asks of its operands: count, rank, dtype, layout, and which extents must agree, as
+//! symbols: "rows" equals "rows" for every run, not only at the largest sizes.
+
+const std = @import("std");
+const abi = @import("../abi.zig");
+const blob_format = @import("blob.zig");
+const layouts = @import("layouts.zig");
+const validation = @import("validate.zig");
+
+const Dim = abi.Dim;
+const DType = abi.DType;
+const Error = error{InvalidProgram};
+
+/// One instruction under check.
+pub const Case = struct {
+    blob: *const blob_format.Blob,
+    inputs: []const u32,
+    outputs: []const u32,
+    attrs: []const u32,
+
+    fn counts(case: Case, inputs: usize, outputs: usize) Error!void {
+        try require(case.inputs.len == inputs and case.outputs.len == outputs);
+    }
+
+    fn in(case: Case, index: usize) abi.Slot {
+        return case.blob.slots[case.inputs[index]];
+    }
+
+    fn out(case: Case, index: usize) abi.Slot {
+        return case.blob.slots[case.outputs[index]];
+    }
+
+    /// A strided, aligned operand of one dtype; its dims.
+    fn strided(case: Case, slot: abi.Slot, dtype: DType, rank: u8) Error![]const Dim {
+        try require(case.blob.layout(slot) == .strided and case.blob.dtype(slot) == dtype);
+        try require(slot.rank == rank and validation.aligned(case.blob, slot));
+        return case.blob.slotDims(slot);
+    }
+
+    /// A vector without gaps.
+    fn vector(case: Case, slot: abi.Slot, dtype: DType) Error!Dim {
+        const dims = try case.strided(slot, dtype, 1);
+        try require(case.blob.slotStrides(slot)[0] == 1);
+        return dims[0];
+    }
+
+    /// Rows of adjacent elements: (rows, columns) with any forward row stride.
+    fn rows(case: Case, slot: abi.Slot, dtype: DType) Error![2]Dim {
+        const dims = try case.strided(slot, dtype, 2);
+        const strides = case.blob.slotStrides(slot);
+        try require(strides[1] == 1 and strides[0] >= 0);
+        return dims[0..2].*;
+    }
+
+    /// (rows, heads, width) with adjacent elements and forward strides.
+    fn heads(case: Case, slot: abi.Slot) Error![3]Dim {
+        const dims = try case.strided(slot, .f32, 3);
+        const strides = case.blob.slotStrides(slot);
+        try require(strides[2] == 1 and strides[1] >= 0 and strides[0] >= 0);
+        return dims[0..3].*;
+    }
+
+    /// A matrix of weights that may lie unaligned, in floats or in a block format.
+    fn weights(case: Case, slot: abi.Slot) Error![2]Dim {
+        try require(slot.rank == 2);
+        const dims = case.blob.slotDims(slot);
+        switch (case.blob.layout(slot)) {
+            .strided => {
+                try require(isFloat(case.blob.dtype(slot)));
+                const strides = case.blob.slotStrides(slot);
+                try require(strides[1] == 1 and strides[0] >= 0);
+            },
+            .q8_0, .q4_0, .q4_k, .q6_k => {},
+            else => return error.InvalidProgram,
+        }
+        return dims[0..2].*;
+    }
+
+    fn pages(case: Case, slot: abi.Slot) Error![4]Dim {
+        const dtype = case.blob.dtype(slot);
+        try require(dtype == .f32 or dtype == .f16);
+        const dims = try case.strided(slot, dtype, 4);
+        try require(validation.contiguous(case.blob, slot));
+        return dims[0..4].*;
+    }
+};
+
+pub fn attrWords(op: abi.Op) u32 {
+    inline for (@typeInfo(abi.Attrs).@"struct".decls) |decl| {
+        if (std.mem.eql(u8, decl.name, @tagName(op))) {
+            return @sizeOf(@field(abi.Attrs, decl.name)) / @sizeOf(u32);
+        }
+    }
+    return 0;
+}
+
+/// Ops whose output element depends on the input element of the same index alone.
+pub fn allowsInPlace(op: abi.Op) bool {
+    return switch (op) {
+        .add, .sub, .mul, .div => true,
+        else => false,
+    };
+}
+
+pub fn check(case: Case, op: abi.Op) Error!void {
+    switch (op) {
+        .copy => try copy(case),
+        .add, .sub, .mul, .div => try elementwise(case),
+        .softmax => try softmax(case),
+        .embedding => try embedding(case),
+        .rms_norm => try rmsNorm(case),
+        .quantize_rows => try quantizeRows(case),
+        .rms_norm_quantize => try rmsNormQuantize(case),
+        .ternary_matmul => try ternaryMatmul(case),
+        .int8_matmul => try int8Matmul(case),
+        .dense_matmul => try denseMatmul(case),
+        .rope_angles => try ropeAngles(case),
+        .rope => try rope(case),
+        .kv_write => try kvWrite(case),
+        .attention => try attention(case),
+        .gated_activation => try gatedActivation(case),
+        .gather_rows => try gatherRows(case),
+        .sampling_probs => try samplingProbs(case),
+        .sample => try sample(case),
+        .emit => try emit(case),
+        .stop_when => try stopWhen(case),
+        .abs_stats => try absStats(case),
+        .ternarize => try ternarize(case),
+        .unpack_ternary => try unpackTernary(case),
+        .pack_tile2 => try packTile2(case),
+    }
+}
+
+fn copy(case: Case) Error!void {
+    try case.counts(1, 1);
+    const x = case.in(0);
+    const y = case.out(0);
+    const dtype = case.blob.dtype(x);
+    const to = case.blob.dtype(y);
+    try require(dtype == to or (isFloat(dtype) and isFloat(to)));
+    const dims = try case.strided(x, dtype, x.rank);
+    try sameAll(dims, try case.strided(y, to, x.rank));
+}
+
+fn elementwise(case: Case) Error!void {
+    try case.counts(2, 1);
+    const y = case.out(0);
+    const dtype = case.blob.dtype(y);
+    try require(dtype == .f32 or dtype == .i32);
+    const dims = try case.strided(y, dtype, y.rank);
+    try sameAll(dims, try case.strided(case.in(0), dtype, y.rank));
+    try sameAll(dims, try case.strided(case.in(1), dtype, y.rank));
+}
+
+fn softmax(case: Case) Error!void {
+    try case.counts(1, 1);
+    try sameAll(&try case.rows(case.in(0), .f32), &try case.rows(case.out(0), .f32));
+}
+
+fn embedding(case: Case) Error!void {
+    try case.counts(2, 1);
+    const ids = try case.vector(case.in(0), .i32);
+    const table = try case.weights(case.in(1));
+    try sameAll(&try case.rows(case.out(0), .f32), &.{ ids, table[1] });
+}
+
+fn rmsNorm(case: Case) Error!void {
+    try case.counts(2, 1);
+    const x = try case.rows(case.in(0), .f32);
+    try same(x[1], try case.vector(case.in(1), .f32));
+    try sameAll(&x, &try case.rows(case.out(0), .f32));
+}
+
+fn quantizeRows(case: Case) Error!void {
+    try case.counts(1, 2);
+    const levels = case.attrs[0];
+    const q = case.out(0);
+    const x = try case.weights(case.in(0));
+    switch (case.blob.dtype(q)) {
+        .i8 => {
+            try require(levels >= 1 and levels <= 127);
+            try sameAll(&x, &try case.rows(q, .i8));
+        },
+        .i16 => {
+            try require(levels >= 1 and levels <= 32767);
+            try sameAll(&x, &try case.rows(q, .i16));
+        },
+        else => return error.InvalidProgram,
+    }
+    try same(x[0], try case.vector(case.out(1), .f32));
+}
+
+fn rmsNormQuantize(case: Case) Error!void {
+    try case.counts(2, 2);
+    const x = try case.rows(case.in(0), .f32);
+    try same(x[1], try case.vector(case.in(1), .f32));
+    try sameAll(&x, &try case.rows(case.out(0), .i8));
+    try same(x[0], try case.vector(case.out(1), .f32));
+}
+
+fn ternaryMatmul(case: Case) Error!void {
+    const has_bias = try flag(case.attrs[0]);
+    const has_residual = try flag(case.attrs[1]);
+    try case.counts(3 + @as(usize, has_bias) + has_residual, 1);
+    const q = try case.rows(case.in(0), .i8);
+    try same(q[0], try case.vector(case.in(1), .f32));
+    const w = case.in(2);
+    try require(case.blob.layout(w) == .tile2 and w.row_scale_slot != abi.no_slot);
+    const dims = case.blob.slotDims(w);
+    try same(q[1], dims[1]);
+    // Sums of 127 * columns must stay within an i32.
+    try require(dims[1].add <= 1 << 23);
+    const y = [2]Dim{ q[0], dims[0] };
+    if (has_bias == 1) try same(dims[0], try case.vector(case.in(3), .f32));
+    if (has_residual == 1) {
+        try sameAll(&y, &try case.rows(case.in(3 + @as(usize, has_bias)), .f32));
+    }
+    try sameAll(&y, &try case.rows(case.out(0), .f32));
+}
+
+fn int8Matmul(case: Case) Error!void {
+    try case.counts(4, 1);
+    const x = try case.rows(case.in(0), .i16);
+    try same(x[0], try case.vector(case.in(1), .f32));
+    const w = try case.rows(case.in(2), .i8);
+    try same(w[0], try case.vector(case.in(3), .f32));
+    try same(x[1], w[1]);
+    try sameAll(&try case.rows(case.out(0), .f32), &.{ x[0], w[0] });
+}
+
+fn denseMatmul(case: Case) Error!void {
+    const has_bias = try flag(case.attrs[0]);
+    try case.counts(2 + @as(usize, has_bias), 1);
+    const x = try case.rows(case.in(0), .f32);
+    const w = try case.weights(case.in(1));
+    try same(x[1], w[1]);
+    if (has_bias == 1) try same(w[0], try case.vector(case.in(2), .f32));
+    try sameAll(&try case.rows(case.out(0), .f32), &.{ x[0], w[0] });
+}
+
+fn ropeAngles(case: Case) Error!void {
+    try case.counts(2, 2);
+    const positions = try case.vector(case.in(0), .i32);
+    const half = try case.vector(case.in(1), .f32);
+    try sameAll(&try case.rows(case.out(0), .f32), &.{ positions, half });
+    try sameAll(&try case.rows(case.out(1), .f32), &.{ positions, half });
+}
+
+fn rope(case: Case) Error!void {
+    try case.counts(3, 1);
+    const x = try case.heads(case.in(0));
+    const half = try evenHalf(x[2]);
+    try sameAll(&try case.rows(case.in(1), .f32), &.{ x[0], half });
+    try sameAll(&try case.rows(case.in(2), .f32), &.{ x[0], half });
+    try sameAll(&x, &try case.heads(case.out(0)));
+}
+
+fn kvWrite(case: Case) Error!void {
+    try case.counts(5, 2);
+    const k = try case.heads(case.in(0));
+    try sameAll(&k, &try case.heads(case.in(1)));
+    try same(k[0], try case.vector(case.in(2), .i32));
+    try same(k[0], try case.vector(case.in(3), .i32));
+    _ = try case.rows(case.in(4), .i32);
+    try keyValuePages(case, .{ case.out(0), case.out(1) }, k[1], k[2]);
+}
+
+fn attention(case: Case) Error!void {
+    try case.counts(6, 1);
+    const q = try case.heads(case.in(0));
+    const k_dims = try case.pages(case.in(1));
+    try keyValuePages(case, .{ case.in(1), case.in(2) }, k_dims[1], q[2]);
+    const heads = try constant(q[1]);
+    const groups = try constant(k_dims[1]);
+    try require(groups > 0 and heads % groups == 0);
+    try same(q[0], try case.vector(case.in(3), .i32));
+    try same(q[0], try case.vector(case.in(4), .i32));
+    _ = try case.rows(case.in(5), .i32);
+    try sameAll(&q, &try case.heads(case.out(0)));
+}
+
+/// Keys lie (pages, groups, width, positions), values (pages, groups, positions, width).
+fn keyValuePages(case: Case, slots: [2]abi.Slot, groups: Dim, width: Dim) Error!void {
+    const k = try case.pages(slots[0]);
+    const v = try case.pages(slots[1]);
+    try require(slots[0].dtype == slots[1].dtype);
+    const positions: Dim = .{ .sym = abi.no_sym, .reserved = 0, .mul = 0, .add = abi.page_positions };
+    try sameAll(&k, &.{ k[0], groups, width, positions });
+    try sameAll(&v, &.{ k[0], groups, positions, width });
+    // A query row and its sums live in a worker's scratch.
+    try require(try constant(width) <= 1024);
+}
+
+fn gatedActivation(case: Case) Error!void {
+    try case.counts(2, 1);
+    try require(case.attrs[0] < @typeInfo(abi.Activation).@"enum".fields.len);
+    const gate = try case.rows(case.in(0), .f32);
+    try sameAll(&gate, &try case.rows(case.in(1), .f32));
+    try sameAll(&gate, &try case.rows(case.out(0), .f32));
+}
+
+fn gatherRows(case: Case) Error!void {
+    try case.counts(2, 1);
+    const x = try case.rows(case.in(0), .f32);
+    const wanted = try case.vector(case.in(1), .i32);
+    try sameAll(&try case.rows(case.out(0), .f32), &.{ wanted, x[1] });
+}
+
+fn samplingProbs(case: Case) Error!void {
+    try case.counts(4, 1);
+    const logits = try case.rows(case.in(0), .f32);
+    const params = try case.rows(case.in(1), .f32);
+    const columns = @typeInfo(abi.SamplingColumn).@"enum".fields.len;
+    try require(try constant(params[1]) == columns);
+    const history = try case.rows(case.in(2), .i32);
+    const lengths = try case.vector(case.in(3), .i32);
+    for ([_]Dim{ params[0], history[0], lengths }) |dim| try same(logits[0], dim);
+    try sameAll(&logits, &try case.rows(case.out(0), .f32));
+}
+
+fn sample(case: Case) Error!void {
+    try case.counts(2, 4);
+    const probs = try case.rows(case.in(0), .f32);
+    const words = @typeInfo(abi.RandomWord).@"enum".fields.len;
+    const random = try case.rows(case.in(1), .u32);
+    try require(try constant(random[1]) == words);
+    try sameAll(&random, &try case.rows(case.out(1), .u32));
+    const token = try case.vector(case.out(0), .i32);
+    const history = try case.rows(case.out(2), .i32);
+    const lengths = try case.vector(case.out(3), .i32);
+    for ([_]Dim{ random[0], token, history[0], lengths }) |dim| try same(probs[0], dim);
+}
+
+fn emit(case: Case) Error!void {
+    try case.counts(1, 1);
+    const token = try case.vector(case.in(0), .i32);
+    const ring = try case.rows(case.out(0), .i32);
+    try same(token, ring[1]);
+}
+
+fn stopWhen(case: Case) Error!void {
+    try case.counts(3, 1);
+    const token = try case.vector(case.in(0), .i32);
+    const stops = try case.rows(case.in(1), .i32);
+    for ([_]Dim{
+        stops[0],
+        try case.vector(case.in(2), .i32),
+        try case.vector(case.out(0), .i32),
+    }) |dim| try same(token, dim);
+}
+
+fn absStats(case: Case) Error!void {
+    try case.counts(1, 1);
+    const w = try case.weights(case.in(0));
+    try require(case.blob.layout(case.in(0)) == .strided);
+    const stats = try case.rows(case.out(0), .f64);
+    try same(w[0], stats[0]);
+    try require(try constant(stats[1]) == 3);
+}
+
+fn ternarize(case: Case) Error!void {
+    try case.counts(2, 1);
+    const w = try case.weights(case.in(0));
+    try require(case.blob.layout(case.in(0)) == .strided);
+    try require(try constant(try case.vector(case.in(1), .f32)) == 1);
+    try sameAll(&w, &try case.rows(case.out(0), .i8));
+}
+
+fn unpackTernary(case: Case) Error!void {
+    try case.counts(1, 2);
+    const w = case.in(0);
+    const blocks: u64 = switch (case.blob.layout(w)) {
+        .hf_ternary, .i2_s_128, .i2_s_64 => 1,
+        .tq1_0, .tq2_0 => blk: {
+            const dims = case.blob.slotDims(w);
+            break :blk @as(u64, dims[0].add) * dims[1].add / 256;
+        },
+        else => return error.InvalidProgram,
+    };
+    try sameAll(case.blob.slotDims(w), &try case.rows(case.out(0), .i8));
+    try require(validation.contiguous(case.blob, case.out(0)));
+    try require(try constant(try case.vector(case.out(1), .f32)) == blocks);
+}
+
+fn packTile2(case: Case) Error!void {
+    try case.counts(1, 1);
+    const codes = try case.rows(case.in(0), .i8);
+    const w = case.out(0);
+    try require(case.blob.layout(w) == .tile2);
+    try sameAll(&codes, case.blob.slotDims(w));
+}
+
+fn require(ok: bool) Error!void {
+    if (!ok) return error.InvalidProgram;
+}
+
+fn flag(word: u32) Error!u1 {
+    return if (word <= 1) @intCast(word) else error.InvalidProgram;
+}
+
+fn same(a: Dim, b: Dim) Error!void {
+    try require(a.sym == b.sym and a.mul == b.mul and a.add == b.add);
+}
+
+fn sameAll(a: []const Dim, b: []const Dim) Error!void {
+    try require(a.len == b.len);
+    for (a, b) |x, y| try same(x, y);
+}
+
+fn constant(dim: Dim) Error!u32 {
+    try require(dim.sym == abi.no_sym);
+    return dim.add;
+}
+
+fn evenHalf(dim: Dim) Error!Dim {
+    const width = try constant(dim);
+    try require(width % 2 == 0);
+    return .{ .sym = abi.no_sym, .reserved = 0, .mul = 0, .add = width / 2 };
+}
+
+fn isFloat(dtype: DType) bool {
+    return switch (dtype) {
+        .f32, .f16, .bf16 => true,
+        else => false,
+    };
+}

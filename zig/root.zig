@@ -1,0 +1,258 @@
+//! The C ABI and nothing else: unpack, check, call, map the error. Every function that can fail
+//! returns an `abi.Status`; `bn_error_text` has the reason of the last failure on this thread.
+
+const std = @import("std");
+const abi = @import("abi.zig");
+const abi_hash = @import("abi_hash.zig");
+const dispatch = @import("dispatch.zig");
+const driver = @import("program/driver.zig");
+const os = @import("threads/os.zig");
+const probe = @import("program/probe.zig");
+const programs = @import("program/program.zig");
+const regions = @import("memory/regions.zig");
+const validation = @import("program/validate.zig");
+
+const Status = abi.Status;
+
+threadlocal var error_buffer: [512]u8 = undefined;
+threadlocal var error_size: usize = 0;
+
+export fn bn_core_hash() u32 {
+    return abi_hash.value;
+}
+
+/// `isa_name` may be null for the best level; `threads` 0 means one a processor.
+export fn bn_core_open(isa_name: ?[*]const u8, isa_name_size: u32, threads: u32) Status {
+    const isa = if (isa_name) |name|
+        std.meta.stringToEnum(abi.Isa, name[0..isa_name_size]) orelse
+            return fail(.unsupported, "no such instruction-set level", .{})
+    else
+        dispatch.best();
+    if (dispatch.available() & dispatch.bit(isa) == 0) {
+        return fail(.unsupported, "this processor has no {t}", .{isa});
+    }
+    dispatch.select(isa);
+    driver.setDefaultThreads(if (threads == 0) os.processorCount() else threads);
+    return .ok;
+}
+
+export fn bn_core_info(info: *abi.CoreInfo) Status {
+    info.* = .{
+        .thread_count = driver.defaultThreads(),
+        .thread_count_max = os.processorCount(),
+        .isa_available = dispatch.available(),
+        .isa = @intFromEnum(dispatch.selected()),
+    };
+    return .ok;
+}
+
+/// Measures the machine for `seconds` with `threads` threads of its own.
+export fn bn_core_probe(kind: u32, threads: u32, seconds: f64, result: *f64) Status {
+    const kinds = @typeInfo(abi.Probe).@"enum".fields.len;
+    if (kind >= kinds) return fail(.invalid_argument, "no such probe", .{});
+    result.* = probe.measure(@enumFromInt(kind), threads, seconds) catch |err| return from(err);
+    return .ok;
+}
+
+/// Cancels every run and ends every thread of the core.
+export fn bn_core_close() Status {
+    driver.close();
+    return .ok;
+}
+
+/// Copies the text of this thread's last error, UTF-8 without a zero, and returns its size.
+export fn bn_error_text(buffer: [*]u8, size: u32) u32 {
+    const count = @min(error_size, size);
+    @memcpy(buffer[0..count], error_buffer[0..count]);
+    return @intCast(count);
+}
+
+export fn bn_region_create(size: f64, handle: *u32) Status {
+    handle.* = regions.create(whole(size) orelse return notWhole()) catch |err| return from(err);
+    return .ok;
+}
+
+export fn bn_region_map(path: [*]const u8, path_size: u32, size: f64, handle: *u32) Status {
+    const bytes = whole(size) orelse return notWhole();
+    handle.* = regions.mapFile(path[0..path_size], bytes) catch |err| return from(err);
+    return .ok;
+}
+
+export fn bn_region_read(
+    handle: u32,
+    offset: f64,
+    path: [*]const u8,
+    path_size: u32,
+    file_offset: f64,
+    size: f64,
+) Status {
+    regions.readFile(handle, whole(offset) orelse return notWhole(), .{
+        .path = path[0..path_size],
+        .offset = whole(file_offset) orelse return notWhole(),
+        .size = whole(size) orelse return notWhole(),
+    }) catch |err| return from(err);
+    return .ok;
+}
+
+/// The address is good until the region's release.
+export fn bn_region_address(handle: u32, address: *f64) Status {
+    const region = regions.table.hold(handle) catch |err| return from(err);
+    defer regions.table.drop(handle);
+    address.* = @floatFromInt(@intFromPtr(region.memory.ptr));
+    return .ok;
+}
+
+export fn bn_region_advise_cold(handle: u32) Status {
+    regions.adviseCold(handle) catch |err| return from(err);
+    return .ok;
+}
+
+export fn bn_region_release(handle: u32) Status {
+    regions.table.release(handle) catch |err| return from(err);
+    return .ok;
+}
+
+/// The address of a deallocator for bun:ffi's `toArrayBuffer`: it releases the region whose handle
+/// is its context, and does nothing where that happened already.
+export fn bn_region_forgetter(address: *f64) Status {
+    address.* = @floatFromInt(@intFromPtr(&forgetRegion));
+    return .ok;
+}
+
+fn forgetRegion(_: ?*anyopaque, context: ?*anyopaque) callconv(.c) void {
+    const handle: u32 = @truncate(@intFromPtr(context));
+    regions.table.release(handle) catch |err| switch (err) {
+        error.InvalidHandle, error.OutOfMemory => {},
+    };
+}
+
+export fn bn_memory_metrics(metrics: *abi.MemoryMetrics) Status {
+    const now = regions.metrics();
+    metrics.* = .{
+        .used = now.used,
+        .peak = now.peak,
+        .mapped = now.mapped,
+        .region_count = now.region_count,
+        .reserved = 0,
+    };
+    return .ok;
+}
+
+export fn bn_program_create(blob: [*]const u8, size: u32, handle: *u32) Status {
+    var report: validation.Report = .{};
+    const program = programs.Program.create(blob[0..size], abi_hash.value, &report) catch |err|
+        switch (err) {
+            error.OutOfMemory => return from(err),
+            error.InvalidProgram => return fail(.invalid_program, "{s} {d}: {s}", .{
+                report.part,
+                report.index,
+                report.reason,
+            }),
+        };
+    handle.* = programs.table.add(regions.gpa, program) catch |err| {
+        program.destroy();
+        return from(err);
+    };
+    return .ok;
+}
+
+export fn bn_program_release(handle: u32) Status {
+    programs.table.release(handle) catch |err| return from(err);
+    return .ok;
+}
+
+export fn bn_run_now(program: u32, args: [*]const u8, size: u32, status: *abi.RunStatus) Status {
+    driver.runNow(program, args[0..size], status) catch |err| return from(err);
+    return .ok;
+}
+
+export fn bn_run_submit(program: u32, args: [*]const u8, size: u32, ticket: *u32) Status {
+    ticket.* = driver.submit(program, args[0..size]) catch |err| return from(err);
+    return .ok;
+}
+
+export fn bn_run_poll(ticket: u32, status: *abi.RunStatus) Status {
+    const object = driver.tickets.hold(ticket) catch |err| return from(err);
+    defer driver.tickets.drop(ticket);
+    status.* = object.status();
+    return .ok;
+}
+
+export fn bn_run_cancel(ticket: u32) Status {
+    driver.cancel(ticket) catch |err| return from(err);
+    return .ok;
+}
+
+/// Blocks this thread; `aborted` means that the time ran out and the run goes on.
+export fn bn_run_wait(ticket: u32, timeout_ms: u32) Status {
+    const timeout_ns = @as(u64, timeout_ms) * std.time.ns_per_ms;
+    const ended = driver.wait(ticket, timeout_ns) catch |err| return from(err);
+    return if (ended) .ok else fail(.aborted, "the run is not done after {d} ms", .{timeout_ms});
+}
+
+export fn bn_run_release(ticket: u32) Status {
+    driver.release(ticket) catch |err| return from(err);
+    return .ok;
+}
+
+export fn bn_notify_set(callback: ?*const fn () callconv(.c) void) Status {
+    driver.setNotify(callback);
+    return .ok;
+}
+
+export fn bn_notify_ack() Status {
+    driver.acknowledge();
+    return .ok;
+}
+
+export fn bn_profile_set(program: u32, on: u32) Status {
+    const object = programs.table.hold(program) catch |err| return from(err);
+    defer programs.table.drop(program);
+    object.setProfile(on != 0) catch |err| return from(err);
+    return .ok;
+}
+
+/// Nanoseconds spent in each of the first `count` instructions since profiling began.
+export fn bn_profile_read(program: u32, nanoseconds: [*]f64, count: u32) Status {
+    const object = programs.table.hold(program) catch |err| return from(err);
+    defer programs.table.drop(program);
+    const times = object.profile orelse return fail(.invalid_argument, "not profiled", .{});
+    for (nanoseconds[0..@min(count, times.len)], times[0..@min(count, times.len)]) |*to, time| {
+        to.* = @floatFromInt(time);
+    }
+    return .ok;
+}
+
+const Failure = driver.Error || regions.Error || programs.Error;
+
+fn from(err: Failure) Status {
+    return switch (err) {
+        error.InvalidArgument => fail(.invalid_argument, "the arguments do not fit", .{}),
+        error.TooLarge => fail(.invalid_argument, "the size or offset is out of range", .{}),
+        error.InvalidHandle => fail(.invalid_handle, "no such object, or already released", .{}),
+        error.InvalidProgram => fail(.invalid_program, "the program is not valid", .{}),
+        error.OutOfMemory => fail(.out_of_memory, "the system has no memory left", .{}),
+        error.TooCostly => fail(.too_costly, "too much work to do at once; submit it", .{}),
+        error.Unsupported => fail(.unsupported, "the core is closing", .{}),
+        error.FileNotFound => fail(.io, "the file cannot be opened", .{}),
+        error.FileUnreadable => fail(.io, "the file cannot be read", .{}),
+        error.FileTruncated => fail(.io, "the file is shorter than expected", .{}),
+        error.MapFailed => fail(.io, "the file cannot be mapped", .{}),
+    };
+}
+
+fn fail(status: Status, comptime format: []const u8, args: anytype) Status {
+    const text = std.fmt.bufPrint(&error_buffer, format, args) catch error_buffer[0..];
+    error_size = text.len;
+    return status;
+}
+
+/// A count that came as a double: JavaScript's numbers hold every size there is.
+fn whole(value: f64) ?u64 {
+    if (!(value >= 0 and value < 1 << 53) or @floor(value) != value) return null;
+    return @intFromFloat(value);
+}
+
+fn notWhole() Status {
+    return fail(.invalid_argument, "a size or offset is not a whole number", .{});
+}

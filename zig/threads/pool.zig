@@ -1,0 +1,124 @@
+//! The workers of the device: threads that live as long as the core is open, sleep between jobs, and
+//! run one job together. The caller of `run` is worker 0.
+
+const std = @import("std");
+const os = @import("os.zig");
+const pages = @import("../memory/pages.zig");
+const sync = @import("sync.zig");
+
+pub const worker_count_max = 64;
+/// Private memory of each worker; kernels divide it as they like.
+pub const scratch_size = 1 << 20;
+
+pub const Job = struct {
+    context: *anyopaque,
+    body: *const fn (context: *anyopaque, worker: u32, scratch: []align(64) u8) void,
+    worker_count: u32,
+};
+
+pub const Scratch = []align(std.heap.page_size_min) u8;
+
+pub const Pool = struct {
+    workers: [worker_count_max]Worker = undefined,
+    /// Workers there are, the caller included; threads are started when first asked for.
+    count: u32 = 0,
+    job: Job = undefined,
+    start: sync.Event = .{},
+    done: sync.Barrier = .{},
+    closing: bool = false,
+
+    const Worker = struct {
+        pool: *Pool,
+        index: u32,
+        seen: u32,
+        scratch: Scratch,
+        thread: os.Thread,
+    };
+
+    /// Makes sure of `count` workers and returns how many there are, at most that.
+    pub fn grow(pool: *Pool, count: u32) error{OutOfMemory}!u32 {
+        while (pool.count < @min(count, worker_count_max)) {
+            const scratch = pages.allocate(scratch_size) orelse return error.OutOfMemory;
+            const worker = &pool.workers[pool.count];
+            worker.* = .{
+                .pool = pool,
+                .index = pool.count,
+                .seen = pool.start.current(),
+                .scratch = scratch,
+                .thread = undefined,
+            };
+            if (worker.index > 0) {
+                worker.thread = os.Thread.spawn(Worker, worker, loop) catch {
+                    pages.free(scratch);
+                    break;
+                };
+            }
+            pool.count += 1;
+        }
+        return @min(count, pool.count);
+    }
+
+    /// Runs the job on its workers and returns when all have finished.
+    pub fn run(pool: *Pool, job: Job) void {
+        std.debug.assert(job.worker_count >= 1 and job.worker_count <= pool.count);
+        if (job.worker_count > 1) {
+            pool.job = job;
+            pool.start.signal();
+        }
+        job.body(job.context, 0, pool.workers[0].scratch);
+        if (job.worker_count > 1) {
+            // Idle workers arrive too: none may sleep through a job and miss the next.
+            pool.done.arrive(pool.count, pool, nothing);
+        }
+    }
+
+    pub fn close(pool: *Pool) void {
+        pool.closing = true;
+        pool.start.signal();
+        for (pool.workers[0..pool.count]) |*worker| {
+            if (worker.index > 0) worker.thread.join();
+            pages.free(worker.scratch);
+        }
+        pool.* = .{};
+    }
+
+    fn loop(worker: *Worker) void {
+        const pool = worker.pool;
+        while (true) {
+            _ = pool.start.waitChange(worker.seen, true, null);
+            worker.seen +%= 1;
+            if (pool.closing) return;
+            const job = pool.job;
+            if (worker.index < job.worker_count) {
+                job.body(job.context, worker.index, worker.scratch);
+            }
+            pool.done.arrive(pool.count, pool, nothing);
+        }
+    }
+
+    fn nothing(_: *Pool) void {}
+};
+
+test "pool: every worker of a job runs once, and none of the others" {
+    const Shared = struct {
+        hits: [8]std.atomic.Value(u32) = @splat(.init(0)),
+
+        fn body(raw: *anyopaque, worker: u32, scratch: []align(64) u8) void {
+            const shared: *@This() = @ptrCast(@alignCast(raw));
+            scratch[0] = @intCast(worker);
+            _ = shared.hits[worker].fetchAdd(1, .monotonic);
+        }
+    };
+    var pool: Pool = .{};
+    defer pool.close();
+    var shared: Shared = .{};
+    for ([_]u32{ 1, 2, 3, 8, 2, 1 }) |count| {
+        const ready = try pool.grow(count);
+        for (0..200) |_| {
+            pool.run(.{ .context = &shared, .body = Shared.body, .worker_count = ready });
+        }
+    }
+    try std.testing.expectEqual(@as(u32, 1200), shared.hits[0].load(.monotonic));
+    try std.testing.expectEqual(@as(u32, 800), shared.hits[1].load(.monotonic));
+    try std.testing.expectEqual(@as(u32, 200), shared.hits[7].load(.monotonic));
+}
