@@ -1,0 +1,134 @@
+//! What a kernel sees: the resolved operands of one instruction and its share of the work.
+//!
+//! A kernel is `fn (task: *const Task) callconv(.c) void`, called once by every worker of a run. The
+//! validator has already checked ranks, dtypes, layouts and extents; a kernel checks only what lies
+//! in data (token ids, page numbers) and reports it through `fail`, touching nothing out of bounds.
+//! The structs are `extern`: each instruction-set level is an object of its own and shares them.
+
+const std = @import("std");
+
+pub const DType = enum(u8) { f32, f16, bf16, f64, i32, u32, i16, i8, u8, bool };
+
+/// How the elements of a slot lie in memory: by strides, or in a packing of whole matrices whose
+/// rows are the outer dimension. `tile2` is ours, the others are checkpoint formats (docs/formats).
+pub const Layout = enum(u8) {
+    strided,
+    tile2,
+    hf_ternary,
+    tq1_0,
+    tq2_0,
+    i2_s_128,
+    i2_s_64,
+    q8_0,
+    q4_0,
+    q4_k,
+    q6_k,
+};
+
+pub const rank_max = 6;
+
+/// One operand: where it starts, its extents for this run and its strides in elements.
+pub const View = extern struct {
+    data: [*]u8,
+    /// Scale of each row of a packed matrix, `(rows)`; null when the slot names none.
+    row_scale: ?[*]const f32,
+    dims: [rank_max]u32,
+    /// Signed, in elements; 0 repeats. Packed layouts leave them 0.
+    strides: [rank_max]i64,
+    dtype: DType,
+    layout: Layout,
+    rank: u8,
+    reserved: u8 = 0,
+
+    pub fn ptr(view: *const View, comptime T: type) [*]T {
+        return @ptrCast(@alignCast(view.data));
+    }
+
+    /// Bytes that need not be aligned to their dtype: weights used in place in a mapped file.
+    pub fn loose(view: *const View, comptime T: type) [*]align(1) const T {
+        return @ptrCast(view.data);
+    }
+
+    /// Elements of row `index` of a `(rows, columns)` operand whose columns are adjacent.
+    pub fn row(view: *const View, comptime T: type, index: usize) []T {
+        std.debug.assert(view.rank == 2);
+        const start = @as(i64, @intCast(index)) * view.strides[0];
+        const base: [*]T = @ptrCast(@alignCast(view.data));
+        return (base + @as(usize, @intCast(start)))[0..view.dims[1]];
+    }
+
+    pub fn elementCount(view: *const View) usize {
+        var count: usize = 1;
+        for (view.dims[0..view.rank]) |extent| count *= extent;
+        return count;
+    }
+};
+
+/// The first thing that went wrong in a run; kernels on any thread may set it.
+pub const Fault = extern struct {
+    code: u32 = 0,
+    detail: i64 = 0,
+};
+
+/// What data can make a kernel refuse.
+pub const FaultCode = enum(u32) {
+    none,
+    token_out_of_range,
+    position_out_of_range,
+    page_out_of_range,
+    sequence_out_of_range,
+    row_out_of_range,
+    history_full,
+    not_finite,
+};
+
+pub const Task = extern struct {
+    /// Inputs, then outputs.
+    views: [*]const View,
+    input_count: u32,
+    output_count: u32,
+    attrs: [*]const u32,
+    worker: u32,
+    worker_count: u32,
+    /// Private to the worker, 64-byte aligned, contents undefined.
+    scratch: [*]align(64) u8,
+    scratch_size: usize,
+    /// Counts the steps of the run from 0.
+    step: u64,
+    fault: *Fault,
+    /// A kernel that wants the run to end after this step stores 1.
+    stop: *u32,
+
+    pub fn in(task: *const Task, index: usize) *const View {
+        std.debug.assert(index < task.input_count);
+        return &task.views[index];
+    }
+
+    pub fn out(task: *const Task, index: usize) *const View {
+        std.debug.assert(index < task.output_count);
+        return &task.views[task.input_count + index];
+    }
+
+    /// The attributes of the instruction; `T` is the op's entry in abi.zig's `Attrs`.
+    pub fn attr(task: *const Task, comptime T: type) T {
+        return @as(*align(4) const T, @ptrCast(task.attrs)).*;
+    }
+
+    /// This worker's contiguous share `[start, end)` of `count` units of work.
+    pub fn share(task: *const Task, count: usize) struct { start: usize, end: usize } {
+        return .{
+            .start = count * task.worker / task.worker_count,
+            .end = count * (task.worker + 1) / task.worker_count,
+        };
+    }
+
+    /// Reports bad data; the first report of a run wins. The run ends at the next barrier.
+    pub fn fail(task: *const Task, code: FaultCode, detail: i64) void {
+        const word: u32 = @intFromEnum(code);
+        if (@cmpxchgStrong(u32, &task.fault.code, 0, word, .acq_rel, .acquire) == null) {
+            task.fault.detail = detail;
+        }
+    }
+};
+
+pub const Kernel = *const fn (task: *const Task) callconv(.c) void;
