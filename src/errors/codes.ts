@@ -91,6 +91,31 @@ export const errorCodes = [
   // Generating: options and a model's generation_config.json.
   "generate/invalid-option",
   "generate/invalid-config",
+  // Models: what a configuration and its tensors say.
+  "models/bad-config",
+  "models/unknown-architecture",
+  "models/missing-tensor",
+  "models/shape-mismatch",
+  "models/unexpected-dtype",
+  "models/bad-scale",
+  // The engine: loading and running a model.
+  "engine/too-large",
+  "engine/invalid-option",
+  "engine/token-out-of-range",
+  "engine/prompt-too-long",
+  "engine/empty-prompt",
+  "engine/already-read",
+  "engine/no-chat-template",
+  "engine/disposed",
+
+  // The command: calls that make no sense, and failures of its own.
+  "cli/unknown-command",
+  "cli/unknown-option",
+  "cli/missing-value",
+  "cli/invalid-value",
+  "cli/missing-argument",
+  "cli/unexpected-argument",
+  "cli/prompt-too-long",
 ] as const;
 
 /** A stable name of a kind of failure, e.g. `checkpoint/truncated`. */
