@@ -1,0 +1,112 @@
+/**
+ * `bitnet run`: a model writes on from a prompt, or tells a story of its own. The text goes to
+ * standard output piece by piece; everything else goes to standard error.
+ */
+import { stat } from "node:fs/promises";
+import type { Model } from "../engine/index.ts";
+import { defineCliCommand } from "./command.ts";
+import { bundledModel } from "./environment.ts";
+import { loadingArgs, openingOptions, samplingArgs, samplingOptions } from "./model-arguments.ts";
+import { openModel } from "./open-model.ts";
+import { tell } from "./output.ts";
+import { readPipedPrompt } from "./piped-prompt.ts";
+import { speedLine } from "./speed-line.ts";
+import { writeJson, writeText } from "./write-generation.ts";
+
+const opening = "Once upon a time";
+const maxTokensDefault = 200;
+
+/** `bitnet run [model] [prompt]`. */
+export const runCommand = defineCliCommand({
+  name: "run",
+  description: "Lets a model write: a story of its own, or on from your words.",
+  joinsWords: true,
+  args: {
+    model: {
+      type: "positional",
+      required: false,
+      description: `A bundled name, a folder, a .gguf file or owner/name [${bundledModel}]`,
+    },
+    prompt: {
+      type: "positional",
+      required: false,
+      description: "What to go on from; - reads it from standard input, as an empty one may",
+    },
+    ...samplingArgs,
+    "ignore-eos": { type: "boolean", description: "Go on past the end of the text" },
+    echo: { type: "boolean", default: true, description: "Leave the prompt out of the output" },
+    ...loadingArgs,
+    json: { type: "boolean", description: "One JSON object: text, tokens, finishReason, stats" },
+    stream: { type: "boolean", description: "With --json: a line for each piece before it" },
+  },
+  examples: [
+    ["bitnet run", "the bundled model tells a story"],
+    ['bitnet run "The wolf said" --seed 7', "the same tale each time"],
+    ["bitnet run ./my-model.gguf - < prompt.txt", "a prompt from a file"],
+    ['echo "The king" | bitnet run --temperature 0', "the likeliest words, from a pipe"],
+    ["bitnet run --json | jq .stats", "for scripts"],
+  ],
+  notes: [
+    `${maxTokensDefault} tokens at most unless --max-tokens says otherwise. The bundled model tells on past`,
+    "the end of a tale. Without a prompt a model begins with its own opening.",
+  ],
+  async run({ args, words, valuesOf, signal }) {
+    const sampling = samplingOptions(args, valuesOf("stop"));
+    const call = await readCall(words);
+    const opened = openModel(call.model, openingOptions(args, signal));
+    const [model, given] = await Promise.all([
+      opened,
+      call.prompt ?? readPipedPrompt(call, signal),
+    ]);
+    await using _ = model;
+    const isBundled = call.model === bundledModel;
+    const prompt = given === "" ? openingOf(model, isBundled) : given;
+    const generation = model.generate(prompt, {
+      ...sampling,
+      maxTokens: sampling.maxTokens ?? maxTokensDefault,
+      ignoreEos: args["ignore-eos"] === true || isBundled,
+      signal,
+    });
+    const story = { model: model.info.name, prompt: typeof prompt === "string" ? prompt : "" };
+    if (args.json === true) await writeJson(generation, { ...story, stream: args.stream === true });
+    else await writeText(generation, args.echo ? story.prompt : "");
+    if (args.quiet !== true) tell(speedLine(generation.stats));
+    return 0;
+  },
+});
+
+/** What the positional words mean. */
+interface Call {
+  model: string;
+  /** Undefined when it may come through a pipe. */
+  prompt: string | undefined;
+  isAskedFor: boolean;
+}
+
+/** A first word with spaces is a prompt for the bundled model, unless a file has that name. */
+async function readCall(words: readonly string[]): Promise<Call> {
+  const [first = bundledModel, ...rest] = words;
+  const isPrompt = first === "-" || (/\s/.test(first.trim()) && !(await exists(first)));
+  const prompt = (isPrompt ? words : rest).join(" ");
+  const isAskedFor = prompt === "-";
+  const isOpen = prompt === "" || isAskedFor;
+  return {
+    model: isPrompt ? bundledModel : first,
+    prompt: isOpen ? undefined : prompt,
+    isAskedFor,
+  };
+}
+
+/** How a model begins by itself: with the token that opens its texts, where it has one. */
+function openingOf({ tokenizer }: Model, isBundled: boolean): string | number[] {
+  return isBundled || tokenizer.bosId === null ? opening : [tokenizer.bosId];
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
