@@ -11,5 +11,6 @@ export {
   type LoadedDecoder,
   loadDecoder,
   planModel,
-  storeSize,
 } from "./load.ts";
+export { storeSize } from "./shapes.ts";
+export { WeightStore } from "./store.ts";

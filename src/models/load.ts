@@ -7,12 +7,14 @@ import { BitNetError } from "../errors/index.ts";
 import type { Weight } from "../graph/index.ts";
 import type { ActivationName, LayoutName } from "../native/index.ts";
 import { type Projection, ropeFrequencies } from "../nn/index.ts";
-import { Decoder, type DecoderConfig, type DecoderLayer, type DecoderWeights } from "./decoder.ts";
+import { Decoder, type DecoderLayer, type DecoderWeights } from "./decoder.ts";
 import type { ModelPlan } from "./family.ts";
 import { planGguf } from "./gguf.ts";
 import { planHuggingFace } from "./hugging-face.ts";
 import { Packer } from "./packer.ts";
-import { readFloats, reserveSize, WeightStore } from "./store.ts";
+import { inLayer, type MatrixRole, matrixShape, type NormRole, storeSize } from "./shapes.ts";
+import { readFloats, WeightStore } from "./store.ts";
+import { findTensors, type TensorTable } from "./tensor-table.ts";
 
 export interface LoadDecoderOptions {
   /** Overrides the activation, which GGUF files do not record. */
@@ -69,108 +71,6 @@ export async function loadDecoder(
     store[Symbol.dispose]();
     throw error;
   }
-}
-
-type MatrixRole = "q" | "k" | "v" | "o" | "gate" | "up" | "down";
-type NormRole = "attentionNorm" | "attentionSubNorm" | "feedForwardNorm" | "feedForwardSubNorm";
-
-const matrixRoles: MatrixRole[] = ["q", "k", "v", "o", "gate", "up", "down"];
-const normRoles: NormRole[] = [
-  "attentionNorm",
-  "attentionSubNorm",
-  "feedForwardNorm",
-  "feedForwardSubNorm",
-];
-
-/** Outputs and inputs of each projection. */
-function matrixShape(config: DecoderConfig, role: MatrixRole): [number, number] {
-  const { hiddenSize, intermediateSize, headCount, groupCount, headWidth } = config;
-  switch (role) {
-    case "q":
-      return [headCount * headWidth, hiddenSize];
-    case "k":
-    case "v":
-      return [groupCount * headWidth, hiddenSize];
-    case "o":
-      return [hiddenSize, headCount * headWidth];
-    case "gate":
-    case "up":
-      return [intermediateSize, hiddenSize];
-    case "down":
-      return [hiddenSize, intermediateSize];
-  }
-}
-
-function normWidth(
-  { hiddenSize, intermediateSize, headCount, headWidth }: DecoderConfig,
-  role: NormRole,
-) {
-  if (role === "feedForwardSubNorm") return intermediateSize;
-  return role === "attentionSubNorm" ? headCount * headWidth : hiddenSize;
-}
-
-/** Bytes that the store needs at most. */
-export function storeSize({ config, scheme }: ModelPlan, int8Head: boolean): number {
-  const vector = (width: number): number =>
-    reserveSize({ dtype: "f32", layout: "strided", shape: [width] });
-  let layer = 0;
-  for (const role of matrixRoles) {
-    const [rows, cols] = matrixShape(config, role);
-    layer += reserveSize({ dtype: "i8", layout: "tile2", shape: [rows, cols] });
-    // Scales, bias and the norm before the projection.
-    layer += 2 * vector(rows) + (scheme.projectionNormEps ? vector(cols) : 0);
-  }
-  for (const role of normRoles) layer += vector(normWidth(config, role));
-  const { vocabularySize, hiddenSize } = config;
-  const codes = { dtype: "i8", layout: "strided", shape: [vocabularySize, hiddenSize] } as const;
-  const head = int8Head ? reserveSize(codes) + vector(vocabularySize) : 0;
-  return config.layerCount * layer + head + vector(hiddenSize) + vector(config.headWidth);
-}
-
-class TensorTable {
-  constructor(
-    readonly path: string,
-    readonly entries: ReadonlyMap<string, TensorEntry>,
-  ) {}
-
-  find(name: string): TensorEntry | undefined {
-    return this.entries.get(name);
-  }
-
-  /** @throws BitNetError `models/missing-tensor`, `models/shape-mismatch` */
-  get(name: string, shape: readonly number[]): TensorEntry {
-    const entry = this.entries.get(name);
-    if (!entry) {
-      throw new BitNetError("models/missing-tensor", `${this.path}: there is no tensor ${name}`);
-    }
-    if (entry.shape.length !== shape.length || entry.shape.some((n, axis) => n !== shape[axis])) {
-      throw new BitNetError(
-        "models/shape-mismatch",
-        `${entry.file}: ${name}: want (${shape.join(", ")}), got (${entry.shape.join(", ")})`,
-      );
-    }
-    return entry;
-  }
-}
-
-/** Looks every tensor up once, so that a broken checkpoint is refused at once. */
-function findTensors(checkpoint: Checkpoint, { config, names, scheme }: ModelPlan): TensorTable {
-  const table = new TensorTable(checkpoint.path, checkpoint.tensors);
-  table.get(names.embedding, [config.vocabularySize, config.hiddenSize]);
-  table.get(names.finalNorm, [config.hiddenSize]);
-  if (!config.tiedHead) table.get(names.head, [config.vocabularySize, config.hiddenSize]);
-  for (let layer = 0; layer < config.layerCount; layer += 1) {
-    for (const role of normRoles) {
-      const name = names[role];
-      if (name) table.get(inLayer(name, layer), [normWidth(config, role)]);
-    }
-    for (const role of matrixRoles) {
-      const [rows, cols] = matrixShape(config, role);
-      const name = `${inLayer(names[role], layer)}.weight`;
-      table.get(name, scheme.kind === "packed" ? [Math.ceil(rows / 4), cols] : [rows, cols]);
-    }
-  }
-  return table;
 }
 
 interface LoadingParts {
@@ -240,25 +140,28 @@ class Loading {
   /** Matrices that read the same input: packed one behind the other, then their scales. */
   async #projections(layer: number, roles: MatrixRole[]): Promise<Projection[]> {
     const { plan, store } = this.parts;
-    const places: { role: MatrixRole; base: string; entry: TensorEntry; packed: Weight }[] = [];
-    const matrices: { weight: Weight | null; scale: number }[] = [];
+    const places: { base: string; entry: TensorEntry; packed: Weight }[] = [];
+    const scales: (number | null)[] = [];
     for (const role of roles) {
       const base = inLayer(plan.names[role], layer);
       const shape = matrixShape(plan.config, role);
       const entry = this.parts.tensors.find(`${base}.weight`)!;
       const packed = store.allocate(shape, "i8", "tile2");
-      places.push({ role, base, entry, packed });
-      const scale = await this.#pack(base, entry, packed);
-      matrices.push({ weight: scale === null ? null : packed, scale: scale ?? 0 });
+      places.push({ base, entry, packed });
+      scales.push(await this.#pack(base, entry, packed));
       this.#progress(entry.bytes);
     }
-    const weights = places.map(({ entry, packed }, index) => {
-      const { weight, scale } = matrices[index]!;
-      if (!weight) return this.#dense(entry);
+    const weights: Weight[] = [];
+    for (const [index, { entry, packed }] of places.entries()) {
+      const scale = scales[index]!;
+      if (scale === null) {
+        weights.push(await this.#dense(entry));
+        continue;
+      }
       this.ternaryCount += 1;
       const rowScale = store.vector(new Float32Array(packed.shape[0]!).fill(scale));
-      return { ...packed, rowScale };
-    });
+      weights.push({ ...packed, rowScale });
+    }
     const projections: Projection[] = [];
     for (const [index, { base, packed }] of places.entries()) {
       const bias = await this.#optionalVector(`${base}.bias`, packed.shape[0]!);
@@ -319,7 +222,7 @@ class Loading {
       checkpoint.format === "gguf" && checkpoint.i2sLayout === 64 ? "i2_s_64" : "i2_s_128";
     const layouts: Record<string, LayoutName> = { TQ1_0: "tq1_0", TQ2_0: "tq2_0", I2_S: i2s };
     const layout = layouts[entry.dtype];
-    if (layout) return equalScale(await packer.unpack(entry, layout, to));
+    if (layout) return equalScale(entry, await packer.unpack(entry, layout, to));
     if (!["F32", "F16", "BF16"].includes(entry.dtype)) return null;
     const { max, minNonzero } = await packer.stats(entry);
     if (max === 0 || max !== minNonzero) return null;
@@ -327,12 +230,15 @@ class Loading {
     return max;
   }
 
-  #dense(entry: TensorEntry): Weight {
+  async #dense(entry: TensorEntry): Promise<Weight> {
     this.denseCount += 1;
     this.parts.options.onWarning?.(
       `${entry.name} (${entry.dtype}) is not ternary with one scale: it is used as it is, slower`,
     );
-    return this.parts.store.mapped(entry);
+    const { store } = this.parts;
+    // Blocks of different scales are ternary each: floats hold them exactly.
+    if (entry.dtype === "TQ1_0" || entry.dtype === "TQ2_0") return store.expanded(entry);
+    return store.mapped(entry);
   }
 
   async #int8Head(entry: TensorEntry) {
@@ -364,14 +270,20 @@ class Loading {
 }
 
 /** The one scale of blocks that agree; blocks of zeros have scale 0 and agree with all. */
-function equalScale(scales: Float32Array): number | null {
+function equalScale(entry: TensorEntry, scales: Float32Array): number | null {
   let common = 0;
   for (const scale of scales) {
+    if (!Number.isFinite(scale) || scale < 0) {
+      throw new BitNetError(
+        "models/bad-scale",
+        `${entry.file}: ${entry.name}: want scales from 0, got ${scale}`,
+      );
+    }
     if (scale === 0) continue;
     if (common !== 0 && scale !== common) return null;
     common = scale;
   }
-  return Number.isFinite(common) && common > 0 ? common : null;
+  return common;
 }
 
 function requireFloats(entry: TensorEntry): void {
@@ -380,8 +292,4 @@ function requireFloats(entry: TensorEntry): void {
     "models/unexpected-dtype",
     `${entry.file}: ${entry.name}: want F32, F16 or BF16 weights, got ${entry.dtype}`,
   );
-}
-
-function inLayer(name: string, layer: number): string {
-  return name.replace("{}", String(layer));
 }

@@ -25,6 +25,7 @@ export class WeightStore implements Disposable {
   readonly region: Region;
   #used = 0;
   readonly #files = new Map<string, Region>();
+  readonly #owned: Region[] = [];
 
   /** `size` must hold all that `allocate` will be asked for; see `reserveSize`. */
   constructor(size: number) {
@@ -71,6 +72,15 @@ export class WeightStore implements Disposable {
     return { region, offset: entry.offset, shape: entry.shape, ...as };
   }
 
+  /** The tensor as f32, in memory of its own. */
+  async expanded(entry: TensorEntry): Promise<Weight> {
+    const values = await readFloats(entry);
+    const region = Region.create(values.byteLength);
+    region.bytes().set(new Uint8Array(values.buffer));
+    this.#owned.push(region);
+    return { region, offset: 0, dtype: "f32", layout: "strided", shape: entry.shape };
+  }
+
   /** Lets mapped pages that were read once for packing leave memory. */
   adviseCold(): void {
     for (const region of this.#files.values()) region.adviseCold();
@@ -84,6 +94,7 @@ export class WeightStore implements Disposable {
   [Symbol.dispose](): void {
     this.region[Symbol.dispose]();
     for (const region of this.#files.values()) region[Symbol.dispose]();
+    for (const region of this.#owned) region[Symbol.dispose]();
   }
 }
 
@@ -92,7 +103,7 @@ export function reserveSize(weight: Pick<Weight, "dtype" | "layout" | "shape">):
   return roundUp(weightSize(weight));
 }
 
-/** A small tensor as f32. @throws BitNetError `models/unexpected-dtype` */
+/** A tensor as f32. @throws BitNetError `models/unexpected-dtype` */
 export async function readFloats(entry: TensorEntry): Promise<Float32Array> {
   const count = entry.shape.reduce((product, extent) => product * extent, 1);
   const bytes = await readTensorBytes(entry);
@@ -100,11 +111,13 @@ export async function readFloats(entry: TensorEntry): Promise<Float32Array> {
     case "F32":
     case "F16":
     case "BF16":
+    case "TQ1_0":
+    case "TQ2_0":
       return dequantizeBlocks(entry.dtype, bytes, count);
     default:
       throw new BitNetError(
         "models/unexpected-dtype",
-        `${entry.file}: ${entry.name}: want F32, F16 or BF16, got ${entry.dtype}`,
+        `${entry.file}: ${entry.name}: want floats, got ${entry.dtype}`,
       );
   }
 }
