@@ -25,7 +25,7 @@ export const samplingArgs = {
   "min-p": {
     type: "string",
     valueHint: "share",
-    description: "Keep tokens of at least this share of the likeliest one's probability",
+    description: "Keep tokens at least this likely beside the likeliest",
   },
   "repetition-penalty": {
     type: "string",
@@ -43,6 +43,7 @@ export const samplingArgs = {
     valueHint: "text",
     description: "End before this text; may come several times",
   },
+  "ignore-eos": { type: "boolean", description: "Go on past the end of the text" },
 } as const satisfies ArgsDef;
 
 /** Options of loading a model. */
@@ -75,7 +76,7 @@ type Texts<K extends string> = { readonly [name in K]?: string | undefined };
 
 /** Generate options of the arguments. @throws BitNetError cli/invalid-value */
 export function samplingOptions(
-  args: Texts<keyof typeof samplingArgs>,
+  args: Texts<Exclude<keyof typeof samplingArgs, "ignore-eos">> & { "ignore-eos"?: boolean },
   stops: readonly string[],
 ): GenerateOptions {
   return {
@@ -86,6 +87,7 @@ export function samplingOptions(
     repetitionPenalty: numberOf("repetition-penalty", args["repetition-penalty"]),
     seed: seedOf(args.seed),
     maxTokens: integerOf("max-tokens", args["max-tokens"], { low: 1 }),
+    ignoreEos: args["ignore-eos"],
     stop: stops.length === 0 ? undefined : stops,
   };
 }

@@ -4,6 +4,7 @@
  */
 import { stat } from "node:fs/promises";
 import type { Model } from "../engine/index.ts";
+import { BitNetError } from "../errors/index.ts";
 import { defineCliCommand } from "./command.ts";
 import { bundledModel } from "./environment.ts";
 import { loadingArgs, openingOptions, samplingArgs, samplingOptions } from "./model-arguments.ts";
@@ -33,7 +34,6 @@ export const runCommand = defineCliCommand({
       description: "What to go on from; - reads it from standard input, as an empty one may",
     },
     ...samplingArgs,
-    "ignore-eos": { type: "boolean", description: "Go on past the end of the text" },
     echo: { type: "boolean", default: true, description: "Leave the prompt out of the output" },
     ...loadingArgs,
     json: { type: "boolean", description: "One JSON object: text, tokens, finishReason, stats" },
@@ -53,7 +53,9 @@ export const runCommand = defineCliCommand({
   async run({ args, words, valuesOf, signal }) {
     const sampling = samplingOptions(args, valuesOf("stop"));
     const call = await readCall(words);
-    const opened = openModel(call.model, openingOptions(args, signal));
+    const opened = openModel(call.model, openingOptions(args, signal)).catch((error) => {
+      throw call.prompt === undefined ? withPromptHint(error, call.model) : error;
+    });
     const [model, given] = await Promise.all([
       opened,
       call.prompt ?? readPipedPrompt(call, signal),
@@ -64,7 +66,7 @@ export const runCommand = defineCliCommand({
     const generation = model.generate(prompt, {
       ...sampling,
       maxTokens: sampling.maxTokens ?? maxTokensDefault,
-      ignoreEos: args["ignore-eos"] === true || isBundled,
+      ignoreEos: sampling.ignoreEos ?? isBundled,
       signal,
     });
     const story = { model: model.info.name, prompt: typeof prompt === "string" ? prompt : "" };
@@ -95,6 +97,13 @@ async function readCall(words: readonly string[]): Promise<Call> {
     prompt: isOpen ? undefined : prompt,
     isAskedFor,
   };
+}
+
+/** A single word that is no model may have been meant as a prompt. */
+function withPromptHint(error: unknown, word: string): unknown {
+  if (!(error instanceof BitNetError) || error.code !== "hub/invalid-name") return error;
+  const hint = `a prompt of one word goes behind the model: bitnet run ${bundledModel} ${word}`;
+  return new BitNetError(error.code, `${error.message}; ${hint}`, { cause: error });
 }
 
 /** How a model begins by itself: with the token that opens its texts, where it has one. */
