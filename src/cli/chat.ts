@@ -51,7 +51,7 @@ export const chatCommand = defineCliCommand({
     const conversation = startConversation(model, options);
     using source = openMessageSource();
     if (args.quiet !== true) greet(model.info.name, conversation, source);
-    return new Repl(conversation, { source, signal, showSpeed: args.speed === true }).run();
+    return await new Repl(conversation, { source, signal, showSpeed: args.speed === true }).run();
   },
 });
 

@@ -29,6 +29,8 @@ class TerminalSource implements MessageSource {
   readonly isTerminal = true;
   readonly #pasted: string[] = [];
   #history: string[] = [];
+  /** What was typed and not ended when the line before it was taken. */
+  #draft = "";
   #close: (() => void) | undefined;
 
   async next(): Promise<Message> {
@@ -56,29 +58,27 @@ class TerminalSource implements MessageSource {
         resolve(message);
         editor.close();
       };
+      const lines: string[] = [];
       editor.on("history", (history: string[]) => {
         this.#history = [...history];
       });
-      let first: string | undefined;
       // What is pasted comes as several lines at once: the others wait for their turn.
       editor.on("line", (text) => {
-        if (first !== undefined) this.#pasted.push(text);
-        else {
-          first = text;
-          setImmediate(() => finish({ kind: "line", text }));
-        }
+        if (lines.push(text) > 1) return;
+        setImmediate(() => {
+          this.#pasted.push(...lines.slice(1));
+          this.#draft = editor.line;
+          finish({ kind: "line", text });
+        });
       });
       editor.on("SIGINT", () => {
         process.stderr.write("\n");
-        if (editor.line === "") finish({ kind: "interrupt" });
-        else {
-          editor.write(null, { ctrl: true, name: "e" });
-          editor.write(null, { ctrl: true, name: "u" });
-          editor.prompt();
-        }
+        finish(editor.line === "" ? { kind: "interrupt" } : { kind: "line", text: "" });
       });
       editor.on("close", () => resolve({ kind: "end" }));
       editor.prompt();
+      editor.write(this.#draft);
+      this.#draft = "";
     });
   }
 }
