@@ -114,10 +114,15 @@ export class Decoder {
     return x;
   }
 
+  /** What the head reads: the residual stream after the final norm. */
+  normed(graph: Graph, x: Value): Value {
+    return rmsNorm(graph, x, this.weights.finalNorm);
+  }
+
   /** Logits of rows of the residual stream, f32 (rows, vocabulary). */
   head(graph: Graph, x: Value, { precision, into }: HeadOptions): Value {
-    const { finalNorm, head, int8Head } = this.weights;
-    const normed = rmsNorm(graph, x, finalNorm);
+    const { head, int8Head } = this.weights;
+    const normed = this.normed(graph, x);
     if (precision === "exact" || !int8Head) {
       return graph.one("dense_matmul", [normed, graph.constant(head)], {
         attrs: { has_bias: 0 },

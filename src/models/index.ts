@@ -2,6 +2,7 @@
 export {
   Decoder,
   type DecoderConfig,
+  type DecoderLayer,
   type DecoderWeights,
   type ForwardInput,
 } from "./decoder.ts";
@@ -12,5 +13,5 @@ export {
   loadDecoder,
   planModel,
 } from "./load.ts";
-export { storeSize } from "./shapes.ts";
+export { type MatrixRole, matrixShape, type NormRole, normWidth, storeSize } from "./shapes.ts";
 export { WeightStore } from "./store.ts";

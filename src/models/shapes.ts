@@ -47,7 +47,10 @@ export function normWidth(
 }
 
 /** Bytes that the store needs at most. */
-export function storeSize({ config, scheme }: ModelPlan, int8Head: boolean): number {
+export function storeSize(
+  { config, scheme }: Pick<ModelPlan, "config" | "scheme">,
+  int8Head: boolean,
+): number {
   const vector = (width: number): number =>
     reserveSize({ dtype: "f32", layout: "strided", shape: [width] });
   let layer = 0;
