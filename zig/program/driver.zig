@@ -219,7 +219,8 @@ fn drive(_: *Context) void {
 
 fn takeSteps(ticket: *Ticket) void {
     const asked = ticket.run.bound.thread_count;
-    const wanted = if (asked == 0) default_thread_count else asked;
+    const fitting = if (ticket.run.bound.program.worth_sharing) default_thread_count else 1;
+    const wanted = if (asked == 0) fitting else asked;
     const ready = pool.grow(wanted) catch 0;
     if (ready == 0) {
         ticket.run.end = .failed;

@@ -19,6 +19,8 @@ pub const Program = struct {
     blob: blob_format.Blob,
     /// Sum of the instructions' estimates.
     cost: u64,
+    /// A step too small for its barriers is quicker on one worker.
+    worth_sharing: bool,
     /// Made at the first run; steps of different runs take turns and leave nothing in it. Inline
     /// runs, which happen on other threads at the same time, have one of their own.
     arenas: [2]?[]*regions.Region = .{ null, null },
@@ -38,7 +40,12 @@ pub const Program = struct {
         defer gpa.free(ranges);
         try validation.validate(gpa, &blob, ranges, report);
         const program = try gpa.create(Program);
-        program.* = .{ .bytes = copy, .blob = blob, .cost = totalCost(&blob) };
+        program.* = .{
+            .bytes = copy,
+            .blob = blob,
+            .cost = totalCost(&blob),
+            .worth_sharing = worthSharing(&blob),
+        };
         return program;
     }
 
@@ -95,6 +102,20 @@ pub fn allocateKind(
 pub fn freeArenas(list: []*regions.Region) void {
     for (list) |region| region.destroy();
     gpa.free(list);
+}
+
+/// Shared work, in units of 1000 operations, that pays for one barrier: about 8 microseconds of one
+/// worker's time, where a barrier takes 1 to 4.
+const cost_of_barrier = 400;
+
+fn worthSharing(blob: *const blob_format.Blob) bool {
+    var shared: u64 = 0;
+    var barriers: u64 = 0;
+    for (blob.instrs) |instr| {
+        if (instr.flags & @intFromEnum(abi.InstrFlag.serial) == 0) shared += instr.cost;
+        if (instr.flags & @intFromEnum(abi.InstrFlag.barrier_before) != 0) barriers += 1;
+    }
+    return shared > barriers * cost_of_barrier;
 }
 
 fn totalCost(blob: *const blob_format.Blob) u64 {

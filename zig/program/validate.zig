@@ -26,6 +26,8 @@ pub const Range = struct { start: u64, end: u64 };
 
 const sym_max = 1 << 26;
 const region_size_max = 1 << 46;
+/// Of one slot, broadcast axes included: products of extents never overflow.
+const element_count_max = 1 << 46;
 
 /// Checks all of `blob`; `ranges` has room for one range a slot and is filled.
 pub fn validate(
@@ -102,16 +104,23 @@ fn checkSlot(blob: *const Blob, slot: abi.Slot) Error!Range {
 }
 
 /// Bounds of all addresses that strides can reach, signed, in 128 bits so that nothing overflows.
+/// A slot without elements touches nothing, but its strides and extents are bounded like any.
 fn stridedRange(blob: *const Blob, slot: abi.Slot, size_max: u64) Error!Range {
     const element: i128 = layouts.elementSize(blob.dtype(slot));
     var low: i128 = slot.offset;
     var high: i128 = slot.offset;
+    var count: u64 = 1;
+    var empty = false;
     for (blob.slotDims(slot), blob.slotStrides(slot)) |dim, stride| {
-        const extent = blob.extentMax(dim);
-        if (extent == 0) return .{ .start = slot.offset, .end = slot.offset };
+        const extent = @max(1, blob.extentMax(dim));
+        if (blob.extentMax(dim) == 0) empty = true;
         const reach = @as(i128, stride) * (extent - 1) * element;
+        if (@abs(reach) > region_size_max) return error.InvalidProgram;
         if (reach < 0) low += reach else high += reach;
+        count = std.math.mul(u64, count, extent) catch return error.InvalidProgram;
+        if (count > element_count_max) return error.InvalidProgram;
     }
+    if (empty) return .{ .start = slot.offset, .end = slot.offset };
     high += element;
     if (low < 0 or high > size_max) return error.InvalidProgram;
     return .{ .start = @intCast(low), .end = @intCast(high) };
@@ -156,7 +165,7 @@ fn checkInstr(
         .attrs = blob.attrs[instr.attrs..][0..attr_words],
     }, op);
 
-    report.reason = "an output overlaps itself, another operand, or a constant";
+    report.reason = "an output overlaps itself, another operand, the predicate, or a constant";
     for (operands[instr.input_count..], instr.input_count..) |output, at| {
         try checkOutput(blob, output);
         for (operands, 0..) |other, other_at| {
@@ -165,6 +174,14 @@ fn checkInstr(
             if (same_input and rules.allowsInPlace(op)) continue;
             if (overlaps(blob, ranges, output, other)) return error.InvalidProgram;
         }
+        for (operands) |other| {
+            const scale = blob.slots[other].row_scale_slot;
+            if (scale == abi.no_slot) continue;
+            if (overlaps(blob, ranges, output, scale)) return error.InvalidProgram;
+        }
+        const predicate = instr.predicate_slot;
+        if (predicate == abi.no_slot) continue;
+        if (overlaps(blob, ranges, output, predicate)) return error.InvalidProgram;
     }
 }
 
