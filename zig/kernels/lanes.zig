@@ -159,27 +159,36 @@ inline fn toF16Software(v: F32) U16 {
 
 /// The sum of the lanes, by the one tree all kernels use.
 pub inline fn fold(v: F32) f32 {
-    const a = halfOf(v, 0) + halfOf(v, 1);
-    const b = halfOf(a, 0) + halfOf(a, 1);
-    const c = halfOf(b, 0) + halfOf(b, 1);
+    const a = half8(v, lower8) + half8(v, upper8);
+    const b = half4(a, lower4) + half4(a, upper4);
+    const c = half2(b, lower2) + half2(b, upper2);
     return c[0] + c[1];
 }
 
 pub inline fn foldMax(v: F32) f32 {
-    const a = max(halfOf(v, 0), halfOf(v, 1));
-    const b = max(halfOf(a, 0), halfOf(a, 1));
-    const c = max(halfOf(b, 0), halfOf(b, 1));
+    const a = max(half8(v, lower8), half8(v, upper8));
+    const b = max(half4(a, lower4), half4(a, upper4));
+    const c = max(half2(b, lower2), half2(b, upper2));
     return if (c[0] > c[1]) c[0] else c[1];
 }
 
-inline fn halfOf(v: anytype, comptime which: usize) HalfType(@TypeOf(v)) {
-    const count = @typeInfo(@TypeOf(v)).vector.len / 2;
-    return std.simd.extract(v, which * count, count);
+const lower8: @Vector(8, i32) = .{ 0, 1, 2, 3, 4, 5, 6, 7 };
+const upper8: @Vector(8, i32) = .{ 8, 9, 10, 11, 12, 13, 14, 15 };
+const lower4: @Vector(4, i32) = .{ 0, 1, 2, 3 };
+const upper4: @Vector(4, i32) = .{ 4, 5, 6, 7 };
+const lower2: @Vector(2, i32) = .{ 0, 1 };
+const upper2: @Vector(2, i32) = .{ 2, 3 };
+
+inline fn half8(v: F32, comptime which: @Vector(8, i32)) @Vector(8, f32) {
+    return @shuffle(f32, v, undefined, which);
 }
 
-fn HalfType(comptime V: type) type {
-    const info = @typeInfo(V).vector;
-    return @Vector(info.len / 2, info.child);
+inline fn half4(v: @Vector(8, f32), comptime which: @Vector(4, i32)) @Vector(4, f32) {
+    return @shuffle(f32, v, undefined, which);
+}
+
+inline fn half2(v: @Vector(4, f32), comptime which: @Vector(2, i32)) @Vector(2, f32) {
+    return @shuffle(f32, v, undefined, which);
 }
 
 /// The larger of each lane; `b` where they do not compare, on every instruction set.
