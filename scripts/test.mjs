@@ -1,7 +1,7 @@
 /**
  * Set-up, then the Zig tests and the Bun tests; the last line has their real counts. Arguments go
- * to `bun test` and narrow the run to it; --long runs the campaigns instead: every test file that asks
- * for BITNET_LONG, with it set.
+ * to `bun test` and narrow the run to it; --long runs the campaigns instead: every test file that
+ * asks for BITNET_LONG, with it set.
  *
  *   npm test
  *   npm test -- test/text -t "wordpiece"

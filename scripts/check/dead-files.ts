@@ -1,11 +1,13 @@
 /**
  * Files that nothing uses: those of src/ that neither src/index.ts nor an entry of the command
- * reaches by imports, and those of zig/ that the build does not reach by @import or path().
+ * nor a bench reaches by imports, and those of zig/ that the build does not reach by @import or path().
  */
 import { dirname, join, normalize } from "node:path";
 import { type SourceFile, sourceFiles } from "./files.ts";
 
 const roots = ["src/index.ts", "src/cli/main.ts", "src/cli/binary.ts", "zig/build.zig"];
+/** Benches are programs, and what they use is used. */
+const programs = /^bench\/.*\.ts$/;
 
 /** Any quoted relative path to a file counts: import, import(), new URL, new Worker, @import. */
 const typescriptPath = /["'`](\.{1,2}\/[^"'`]+\.ts)["'`]/g;
@@ -15,7 +17,7 @@ const zigPath = /(?:@import|\bpath)\("([^"]+\.zig)"\)/g;
 export function deadFiles(root: string): string[] {
   const files = new Map(
     sourceFiles(root)
-      .filter(({ path }) => /^(src\/.*\.ts|zig\/.*\.zig)$/.test(path))
+      .filter(({ path }) => /^((src|bench)\/.*\.ts|zig\/.*\.zig)$/.test(path))
       .map((file) => [file.path, file]),
   );
   const reached = new Set<string>();
@@ -25,7 +27,9 @@ export function deadFiles(root: string): string[] {
     reached.add(path);
     for (const target of targetsOf(file)) visit(target);
   };
-  for (const path of roots) visit(path);
+  for (const path of [...roots, ...files.keys()]) {
+    if (roots.includes(path) || programs.test(path)) visit(path);
+  }
   return [...files.keys()]
     .filter((path) => !reached.has(path))
     .map((path) => `${path}: nothing uses it`);

@@ -18,7 +18,6 @@ const bannedWords: { pattern: RegExp; only?: RegExp }[] = [
     ),
   },
   { pattern: new RegExp(`@ts-${"ignore"}|@ts-${"nocheck"}`) },
-  { pattern: new RegExp(`\\bas ${"any"}\\b|: ${"any"}\\b`), only: /\.ts$/ },
   { pattern: new RegExp(`(^|["' (\`])/(${"work"}|${"root"})/`) },
   { pattern: /\bconsole\./, only: /^src\/(?!cli\/).*\.ts$/ },
 ];
