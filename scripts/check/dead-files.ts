@@ -1,13 +1,11 @@
 /**
- * Files that nothing uses: those of src/ that neither src/index.ts nor an entry of the command
- * nor a bench reaches by imports, and those of zig/ that the build does not reach by @import or path().
+ * Files that nothing uses: those of src/ that no entry (src/index.ts, the command, a
+ * bench) reaches by imports, and those of zig/ that the build does not reach by @import or path().
  */
 import { dirname, join, normalize } from "node:path";
 import { type SourceFile, sourceFiles } from "./files.ts";
 
 const roots = ["src/index.ts", "src/cli/main.ts", "src/cli/binary.ts", "zig/build.zig"];
-/** Benches are programs, and what they use is used. */
-const programs = /^bench\/.*\.ts$/;
 
 /** Any quoted relative path to a file counts: import, import(), new URL, new Worker, @import. */
 const typescriptPath = /["'`](\.{1,2}\/[^"'`]+\.ts)["'`]/g;
@@ -27,8 +25,8 @@ export function deadFiles(root: string): string[] {
     reached.add(path);
     for (const target of targetsOf(file)) visit(target);
   };
-  for (const path of [...roots, ...files.keys()]) {
-    if (roots.includes(path) || programs.test(path)) visit(path);
+  for (const path of files.keys()) {
+    if (roots.includes(path) || path.startsWith("bench/")) visit(path);
   }
   return [...files.keys()]
     .filter((path) => !reached.has(path))

@@ -1,0 +1,197 @@
+/**
+ * Models of a known geometry with random weights, made in memory: no file, the same bytes for the
+ * same geometry. Matrices lie packed as loading a checkpoint would leave them, so that a Program
+ * over them reads what it would read of a real model. Imported by the benches; runs nothing.
+ */
+import type { Weight } from "../src/graph/index.ts";
+import {
+  Decoder,
+  type DecoderConfig,
+  type DecoderLayer,
+  type DecoderWeights,
+  type MatrixRole,
+  matrixShape,
+  type NormRole,
+  normWidth,
+  storeSize,
+  WeightStore,
+} from "../src/models/index.ts";
+import { Region } from "../src/native/index.ts";
+import { type Norm, type Projection, ropeFrequencies } from "../src/nn/index.ts";
+import {
+  bf16Source,
+  int8Source,
+  type RandomBytes,
+  randomWords,
+  ternarySource,
+} from "./random-bytes.ts";
+
+export type GeometryName = "2b4t" | "110m" | "smoke";
+
+const bitnet = {
+  family: "BitNetForCausalLM",
+  normEps: 1e-5,
+  activation: "relu2",
+  rope: { theta: 500_000 },
+  tiedHead: true,
+} as const;
+
+/** 2b4t is microsoft/bitnet-b1.58-2B-4T; smoke has all its parts and next to no size. */
+export const geometries: Readonly<Record<GeometryName, DecoderConfig>> = {
+  "2b4t": {
+    ...bitnet,
+    vocabularySize: 128_256,
+    hiddenSize: 2560,
+    intermediateSize: 6912,
+    layerCount: 30,
+    headCount: 20,
+    groupCount: 5,
+    headWidth: 128,
+    contextLength: 4096,
+  },
+  "110m": {
+    ...bitnet,
+    vocabularySize: 32_000,
+    hiddenSize: 768,
+    intermediateSize: 2048,
+    layerCount: 12,
+    headCount: 12,
+    groupCount: 12,
+    headWidth: 64,
+    contextLength: 2048,
+  },
+  smoke: {
+    ...bitnet,
+    vocabularySize: 512,
+    hiddenSize: 128,
+    intermediateSize: 192,
+    layerCount: 2,
+    headCount: 4,
+    groupCount: 2,
+    headWidth: 32,
+    contextLength: 1024,
+  },
+};
+
+/** Ids below this have embeddings in a fast model; see `embeddingRows`. */
+const livelyIds = 4096;
+
+export interface RandomModel extends Disposable {
+  decoder: Decoder;
+  /** Ids of a prompt, others each time. */
+  ids(count: number): number[];
+}
+
+/**
+ * Makes the weights. For `fast` there is an int8 head, for `exact` the tied embedding serves as
+ * the head.
+ */
+export function randomModel(config: DecoderConfig, precision: "fast" | "exact"): RandomModel {
+  const fast = precision === "fast";
+  const store = new WeightStore(storeSize({ config, scheme: { kind: "packed" } }, fast));
+  const embedding = Region.create(2 * config.vocabularySize * config.hiddenSize);
+  const weights = new Making(config, store).all(embedding, fast);
+  const idCount = Math.min(livelyIds, config.vocabularySize);
+  const random = randomWords(4);
+  return {
+    decoder: new Decoder(config, weights),
+    ids: (count) => Array.from({ length: count }, () => random() % idCount),
+    [Symbol.dispose]() {
+      store[Symbol.dispose]();
+      embedding[Symbol.dispose]();
+    },
+  };
+}
+
+class Making {
+  readonly #ternary = ternarySource();
+
+  constructor(
+    readonly config: DecoderConfig,
+    readonly store: WeightStore,
+  ) {}
+
+  all(embeddingRegion: Region, fast: boolean): DecoderWeights {
+    const { config, store } = this;
+    const layers = Array.from({ length: config.layerCount }, () => this.#layer());
+    const embedding: Weight = {
+      region: embeddingRegion,
+      offset: 0,
+      dtype: "bf16",
+      layout: "strided",
+      shape: [config.vocabularySize, config.hiddenSize],
+    };
+    const filled = fast ? Math.min(livelyIds, config.vocabularySize) : config.vocabularySize;
+    fill(bf16Source(), { ...embedding, shape: [filled, config.hiddenSize] }, 2);
+    return {
+      embedding,
+      ropeFrequencies: store.vector(ropeFrequencies(config.rope, config.headWidth)),
+      layers,
+      finalNorm: this.#norm(config.hiddenSize),
+      head: embedding,
+      int8Head: fast ? this.#int8Head() : undefined,
+    };
+  }
+
+  #layer(): DecoderLayer {
+    const norm = (role: NormRole): Norm => this.#norm(normWidth(this.config, role));
+    const attentionNorm = norm("attentionNorm");
+    const [q, k, v] = this.#projections(["q", "k", "v"]);
+    const [o] = this.#projections(["o"]);
+    const [gate, up] = this.#projections(["gate", "up"]);
+    const [down] = this.#projections(["down"]);
+    return {
+      attentionNorm,
+      q: q!,
+      k: k!,
+      v: v!,
+      attentionSubNorm: norm("attentionSubNorm"),
+      o: o!,
+      feedForwardNorm: norm("feedForwardNorm"),
+      gate: gate!,
+      up: up!,
+      feedForwardSubNorm: norm("feedForwardSubNorm"),
+      down: down!,
+    };
+  }
+
+  /** Matrices that read the same input: one behind the other, then their scales. */
+  #projections(roles: readonly MatrixRole[]): Projection[] {
+    const packed = roles.map((role) => {
+      const weight = this.store.allocate(matrixShape(this.config, role), "i8", "tile2");
+      fill(this.#ternary, weight, 1 / 4);
+      return weight;
+    });
+    return packed.map((weight) => {
+      const [rows, cols] = weight.shape as [number, number];
+      // Keeps the size of what goes through: two in three weights are not zero.
+      const scale = Math.sqrt(1.5 / cols);
+      return {
+        weight: { ...weight, rowScale: this.store.vector(new Float32Array(rows).fill(scale)) },
+      };
+    });
+  }
+
+  /**
+   * Divisors that are huge for all ids but the lively ones, so that only these are ever likely: the
+   * other rows of the embedding can stay untouched, as most pages of a mapped file do.
+   */
+  #int8Head(): { codes: Weight; scales: Weight } {
+    const { vocabularySize, hiddenSize } = this.config;
+    const codes = this.store.allocate([vocabularySize, hiddenSize], "i8");
+    fill(int8Source(), codes, 1);
+    const divisors = new Float32Array(vocabularySize).fill(1e9);
+    divisors.fill(127 * Math.sqrt(hiddenSize), 0, livelyIds);
+    return { codes, scales: this.store.vector(divisors) };
+  }
+
+  #norm(width: number): Norm {
+    const gamma = this.store.vector(new Float32Array(width).fill(1));
+    return { gamma, eps: this.config.normEps };
+  }
+}
+
+function fill(source: RandomBytes, { region, offset, shape }: Weight, elementSize: number): void {
+  const size = shape.reduce((product, extent) => product * extent, elementSize);
+  source.fill(region.bytes(offset, size));
+}
