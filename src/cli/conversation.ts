@@ -58,7 +58,8 @@ class TranscriptConversation implements Conversation {
 
   constructor(model: Model, options: GenerateOptions) {
     this.#model = model;
-    this.#options = { maxTokens: transcriptTokens, slide: true, ...options };
+    const { maxTokens = transcriptTokens, slide = true } = options;
+    this.#options = { ...options, maxTokens, slide };
   }
 
   send(message: string, options: GenerateOptions): Answer {

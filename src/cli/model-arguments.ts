@@ -44,6 +44,7 @@ export const samplingArgs = {
     description: "End before this text; may come several times",
   },
   "ignore-eos": { type: "boolean", description: "Go on past the end of the text" },
+  slide: { type: "boolean", description: "Forget the oldest words on a full context and go on" },
 } as const satisfies ArgsDef;
 
 /** Options of loading a model. */
@@ -76,7 +77,10 @@ type Texts<K extends string> = { readonly [name in K]?: string | undefined };
 
 /** Generate options of the arguments. @throws BitNetError cli/invalid-value */
 export function samplingOptions(
-  args: Texts<Exclude<keyof typeof samplingArgs, "ignore-eos">> & { "ignore-eos"?: boolean },
+  args: Texts<Exclude<keyof typeof samplingArgs, "ignore-eos" | "slide">> & {
+    "ignore-eos"?: boolean;
+    slide?: boolean;
+  },
   stops: readonly string[],
 ): GenerateOptions {
   return {
@@ -88,6 +92,7 @@ export function samplingOptions(
     seed: seedOf(args.seed),
     maxTokens: integerOf("max-tokens", args["max-tokens"], { low: 1 }),
     ignoreEos: args["ignore-eos"],
+    slide: args.slide,
     stop: stops.length === 0 ? undefined : stops,
   };
 }
