@@ -3,8 +3,10 @@ import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { bitnet, startBitnet } from "./run-bitnet.ts";
 
-const speed =
-  /^(\d+) tokens? in [\d.]+ m?s: [\d.]+ tokens\/s \(prompt (\d+) tokens?, [\d.]+ m?s; first token after [\d.]+ m?s; \w+, \d+ threads?\)\n$/;
+const speed = new RegExp(
+  "^(\\d+) tokens? in [\\d.]+ m?s: [\\d.]+ tokens/s \\(prompt (\\d+) tokens?, [\\d.]+ m?s; " +
+    "first token after [\\d.]+ m?s; \\w+, \\d+ threads?\\)\\n$",
+);
 
 test("without arguments the bundled model tells a story of 120 tokens or more", async () => {
   const { exitCode, stdout, stderr } = await bitnet(["run"]);
