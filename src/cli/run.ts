@@ -47,8 +47,8 @@ export const runCommand = defineCliCommand({
     ["bitnet run --json | jq .stats", "for scripts"],
   ],
   notes: [
-    `${maxTokensDefault} tokens at most unless --max-tokens says otherwise. The bundled model tells on`,
-    "past the end of a tale. Without a prompt a model begins with its own opening.",
+    `${maxTokensDefault} tokens at most unless --max-tokens says otherwise. The bundled model goes`,
+    "on past the end of a tale. Without a prompt a model begins with its own opening.",
   ],
   async run({ args, words, valuesOf, signal }) {
     const sampling = samplingOptions(args, valuesOf("stop"));
