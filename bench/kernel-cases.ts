@@ -1,0 +1,211 @@
+/**
+ * The heavy kernels of a model as Programs of one instruction, on random data, with the shapes of
+ * bitnet-b1.58-2B-4T. Imported by the benches; runs nothing.
+ */
+import { elementSizes, Graph, Program, type ProgramRun, type Weight } from "../src/graph/index.ts";
+import { type DTypeName, type LayoutName, pagePositions, Region } from "../src/native/index.ts";
+import { bf16Source, int8Source, type RandomBytes, ternarySource } from "./random-bytes.ts";
+
+const hidden = 2560;
+const feedForward = 6912;
+const vocabulary = 128_256;
+const heads = 20;
+const groups = 5;
+const headWidth = 128;
+
+export interface KernelCase {
+  name: string;
+  program: Program;
+  run: ProgramRun;
+  /** What bounds it: bytes read from memory, int8 operations, or float operations. */
+  limit: "memory" | "int8" | "float";
+  /** Bytes or operations of a step; a multiply and an add count as two. */
+  amount: number;
+}
+
+/** Rows of activations by a weight of (outputs, inputs). */
+interface Shape {
+  rows: number;
+  outputs: number;
+  inputs: number;
+}
+
+interface WeightKind {
+  dtype: DTypeName;
+  layout: LayoutName;
+  elementSize: number;
+}
+
+const ternary: WeightKind = { dtype: "i8", layout: "tile2", elementSize: 1 / 4 };
+const int8: WeightKind = { dtype: "i8", layout: "strided", elementSize: 1 };
+const bf16: WeightKind = { dtype: "bf16", layout: "strided", elementSize: 2 };
+
+/** All cases and the memory they work on; `divisor` makes everything smaller by so much. */
+export class KernelCases implements Disposable {
+  readonly all: KernelCase[] = [];
+  readonly #regions: Region[] = [];
+  readonly #sources = { ternary: ternarySource(), int8: int8Source(), bf16: bf16Source() };
+
+  constructor(divisor: number) {
+    const outputs = (count: number): number => Math.ceil(count / divisor / 32) * 32;
+    // Far larger than caches: the rows of many layers as one matrix.
+    this.#ternary({ rows: 1, outputs: outputs(160 * hidden), inputs: hidden });
+    this.#ternary({ rows: 1, outputs: outputs(60 * hidden), inputs: feedForward });
+    this.#int8({ rows: 1, outputs: outputs(vocabulary), inputs: hidden });
+    this.#dense({ rows: 1, outputs: outputs(vocabulary / 2), inputs: hidden });
+    const fewer = (count: number): number => Math.ceil(count / divisor);
+    this.#attention(1, 64);
+    this.#attention(1, fewer(2048));
+    for (const rows of [fewer(128), fewer(512)]) {
+      this.#ternary({ rows, outputs: outputs(2 * feedForward), inputs: hidden });
+      this.#ternary({ rows, outputs: outputs(hidden), inputs: feedForward });
+    }
+    this.#dense({ rows: fewer(128), outputs: outputs(feedForward), inputs: hidden });
+    this.#attention(fewer(128), fewer(2048));
+  }
+
+  [Symbol.dispose](): void {
+    for (const { program } of this.all) program[Symbol.dispose]();
+    for (const region of this.#regions) region[Symbol.dispose]();
+  }
+
+  #ternary(shape: Shape): void {
+    const weight = this.#weight(ternary, shape, this.#sources.ternary);
+    const rowScale = this.#vector(shape.outputs);
+    this.#matmul("ternary_matmul", shape, {
+      graph: (graph) => [
+        graph.input("x", "i8", [shape.rows, shape.inputs]),
+        graph.input("a", "f32", [shape.rows]),
+        graph.constant({ ...weight, rowScale }),
+      ],
+      attrs: { has_bias: 0, has_residual: 0 },
+      kind: ternary,
+    });
+  }
+
+  #int8(shape: Shape): void {
+    const weight = this.#weight(int8, shape, this.#sources.int8);
+    const divisors = this.#vector(shape.outputs);
+    this.#matmul("int8_matmul", shape, {
+      graph: (graph) => [
+        graph.input("x", "i16", [shape.rows, shape.inputs]),
+        graph.input("a", "f32", [shape.rows]),
+        graph.constant(weight),
+        graph.constant(divisors),
+      ],
+      attrs: {},
+      kind: int8,
+    });
+  }
+
+  #dense(shape: Shape): void {
+    const weight = this.#weight(bf16, shape, this.#sources.bf16);
+    this.#matmul("dense_matmul", shape, {
+      graph: (graph) => [
+        graph.input("x", "f32", [shape.rows, shape.inputs]),
+        graph.constant(weight),
+      ],
+      attrs: { has_bias: 0 },
+      kind: bf16,
+    });
+  }
+
+  #matmul(
+    op: "ternary_matmul" | "int8_matmul" | "dense_matmul",
+    { rows, outputs, inputs }: Shape,
+    parts: {
+      graph: (graph: Graph) => ReturnType<Graph["input"]>[];
+      attrs: Record<string, number>;
+      kind: WeightKind;
+    },
+  ): void {
+    const graph = new Graph();
+    const operands = parts.graph(graph);
+    const into = [graph.output("y", "f32", [rows, outputs])];
+    graph.apply(op, operands, { attrs: parts.attrs, into });
+    const x = new Uint8Array(rows * inputs * elementSizes[operands[0]!.dtype]);
+    if (op === "dense_matmul") new Float32Array(x.buffer).fill(0.5);
+    else this.#sources.int8.fill(x);
+    const content: Record<string, Uint8Array | Float32Array> = { x };
+    if (op !== "dense_matmul") content.a = new Float32Array(rows).fill(1);
+    const bytes = outputs * inputs * parts.kind.elementSize;
+    const few = rows === 1;
+    this.all.push({
+      name: `${op} ${rows} x (${outputs}, ${inputs})`,
+      program: new Program(graph),
+      run: { inputs: content, regions: { y: this.#region(rows * outputs * 4) } },
+      limit: few ? "memory" : op === "dense_matmul" ? "float" : "int8",
+      amount: few ? bytes : 2 * rows * outputs * inputs,
+    });
+  }
+
+  /** The last `rows` positions of a sequence of `depth`. */
+  #attention(rows: number, depth: number): void {
+    const pageCount = Math.ceil(depth / pagePositions);
+    const page = groups * headWidth * pagePositions;
+    const size = 2 * pageCount * page;
+    const graph = new Graph();
+    const dims = (a: number, b: number): number[] => [pageCount, groups, a, b];
+    const [keys, values] = [graph.state("keys", size), graph.state("values", size)];
+    const operands = [
+      graph.input("q", "f32", [rows, heads, headWidth]),
+      graph.stateValue(keys, { dtype: "f16", dims: dims(headWidth, pagePositions) }),
+      graph.stateValue(values, { dtype: "f16", dims: dims(pagePositions, headWidth) }),
+      graph.input("positions", "i32", [rows]),
+      graph.input("sequences", "i32", [rows]),
+      graph.input("pages", "i32", [1, pageCount]),
+    ];
+    const into = [graph.output("y", "f32", [rows, heads, headWidth])];
+    graph.apply("attention", operands, { attrs: { scale: 1 / Math.sqrt(headWidth) }, into });
+    const width = rows * heads * headWidth;
+    // Half of the newest `rows` positions are ahead of a row on average.
+    const positionsSeen = rows * (depth - (rows - 1) / 2);
+    this.all.push({
+      name: `attention ${rows} x ${heads}/${groups} x ${headWidth}, depth ${depth}`,
+      program: new Program(graph),
+      run: {
+        inputs: {
+          q: new Float32Array(width).fill(0.1),
+          positions: Int32Array.from({ length: rows }, (_, row) => depth - rows + row),
+          sequences: new Int32Array(rows),
+          pages: Int32Array.from({ length: pageCount }, (_, index) => index),
+        },
+        regions: {
+          // Bytes of a bf16 below 2 are an f16 below 2.
+          keys: this.#filled(size, this.#sources.bf16),
+          values: this.#filled(size, this.#sources.bf16),
+          y: this.#region(width * 4),
+        },
+      },
+      limit: rows === 1 ? "memory" : "float",
+      amount: rows === 1 ? 4 * depth * groups * headWidth : 4 * positionsSeen * heads * headWidth,
+    });
+  }
+
+  #weight(
+    { dtype, layout, elementSize }: WeightKind,
+    { outputs, inputs }: Shape,
+    source: RandomBytes,
+  ): Weight {
+    const region = this.#filled(outputs * inputs * elementSize, source);
+    return { region, offset: 0, dtype, layout, shape: [outputs, inputs] };
+  }
+
+  #vector(count: number): Weight {
+    const region = this.#region(count * 4);
+    new Float32Array(region.bytes().buffer).fill(1);
+    return { region, offset: 0, dtype: "f32", layout: "strided", shape: [count] };
+  }
+
+  #filled(size: number, source: RandomBytes): Region {
+    const region = this.#region(size);
+    source.fill(region.bytes());
+    return region;
+  }
+
+  #region(size: number): Region {
+    const region = Region.create(size);
+    this.#regions.push(region);
+    return region;
+  }
+}
