@@ -23,7 +23,8 @@ describe.skipIf(!process.env.BITNET_LONG)("packages", () => {
     app = join(scratch, "app");
     for (const folder of ["app", "home", "path"]) mkdirSync(join(scratch, folder));
     symlinkSync(process.execPath, join(scratch, "path/bun"));
-    const built = await run([process.execPath, "scripts/build-packages.ts"], { cwd: root });
+    const build = [process.execPath, "scripts/build-packages.ts"];
+    const built = await run(build, { cwd: root, env: process.env });
     expect(built).toMatchObject({ code: 0 });
     await Bun.write(join(app, "package.json"), `{ "name": "app", "type": "module" }`);
     const added = await inApp(["add", ...[tarball("bitnet-bun"), tarball(`bitnet-bun-${system}`)]]);
@@ -116,7 +117,7 @@ describe.skipIf(!process.env.BITNET_LONG)("packages", () => {
     async () => {
       const packed = await run(["npm", "pack", "--silent", "--pack-destination", scratch], {
         cwd: root,
-        env: { ...process.env },
+        env: process.env,
       });
       expect(packed.code).toBe(0);
       expect((await inApp(["remove", `bitnet-bun-${system}`])).code).toBe(0);
