@@ -114,8 +114,12 @@ async function draw(
   const done = graph.input("done", "i32", [sequences]);
   const ring = graph.output("ring", "i32", [steps, sequences]);
   const state = graph.state("state", 4 * sequences * (places + 1));
-  const history = graph.stateValue(state, "i32", [sequences, places]);
-  const lengths = graph.stateValue(state, "i32", [sequences], 4 * sequences * places);
+  const history = graph.stateValue(state, { dtype: "i32", dims: [sequences, places] });
+  const lengths = graph.stateValue(state, {
+    dtype: "i32",
+    dims: [sequences],
+    offset: 4 * sequences * places,
+  });
   const probs = graph.one("sampling_probs", [logits, params, history, lengths]);
   const [token, randomNext] = graph.apply("sample", [probs, random], {
     into: [undefined, undefined, history, lengths],
