@@ -203,6 +203,7 @@ pub const MemoryMetrics = extern struct {
 };
 
 pub const CoreInfo = extern struct {
+    /// Of a run that asks for none; 0 until the core is opened.
     thread_count: u32,
     thread_count_max: u32,
     /// Bit i is set when level i of `isa_names` runs on this machine.

@@ -6,7 +6,7 @@ import { dlopen, JSCallback, toArrayBuffer } from "bun:ffi";
 import { BitNetError, type ErrorCode } from "../errors/index.ts";
 import { abiHash, CoreInfoLayout, functions, Isa, type IsaName, Probe, Status } from "./abi.gen.ts";
 import { locateCore } from "./locate.ts";
-import { decodeStruct } from "./structs.ts";
+import { decodeStruct, type StructValues } from "./structs.ts";
 
 export { JSCallback, toArrayBuffer };
 
@@ -38,11 +38,14 @@ let symbols: Functions | undefined;
 export function core(): Functions {
   if (symbols === undefined) {
     symbols = loadLibrary(locateCore());
-    const threads = process.env.BITNET_THREADS;
-    openCore({
-      isa: (process.env.BITNET_ISA || "best") as IsaName,
-      threads: threads ? Number(threads) : 0,
-    });
+    // In a Worker the core is open already, perhaps with other options than the environment's.
+    if (readInfo(symbols).thread_count === 0) {
+      const threads = process.env.BITNET_THREADS;
+      openCore({
+        isa: (process.env.BITNET_ISA || "best") as IsaName,
+        threads: threads ? Number(threads) : 0,
+      });
+    }
   }
   return symbols;
 }
@@ -73,9 +76,7 @@ export function openCore(options: CoreOptions = {}): void {
 
 /** What the core runs on. */
 export function coreInfo(): CoreInfo {
-  const bytes = new Uint8Array(CoreInfoLayout.size);
-  core().bn_core_info(bytes);
-  const info = decodeStruct(CoreInfoLayout, bytes);
+  const info = readInfo(core());
   const names = Object.keys(Isa) as IsaName[];
   return {
     threads: info.thread_count,
@@ -83,6 +84,12 @@ export function coreInfo(): CoreInfo {
     isa: names[info.isa]!,
     isaLevels: names.filter((name) => (info.isa_available & (1 << Isa[name])) !== 0),
   };
+}
+
+function readInfo({ bn_core_info }: Functions): StructValues<typeof CoreInfoLayout> {
+  const bytes = new Uint8Array(CoreInfoLayout.size);
+  bn_core_info(bytes);
+  return decodeStruct(CoreInfoLayout, bytes);
 }
 
 export interface ProbeOptions {

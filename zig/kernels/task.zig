@@ -67,6 +67,8 @@ pub const View = extern struct {
 /// The first thing that went wrong in a run; kernels on any thread may set it.
 pub const Fault = extern struct {
     code: u32 = 0,
+    /// The instruction whose data it was.
+    instr: u32 = 0,
     detail: i64 = 0,
 };
 
@@ -98,6 +100,8 @@ pub const Task = extern struct {
     fault: *Fault,
     /// A kernel that wants the run to end after this step stores 1.
     stop: *u32,
+    /// Index of the instruction, for `fail`.
+    instr: u32 = 0,
 
     pub fn in(task: *const Task, index: usize) *const View {
         std.debug.assert(index < task.input_count);
@@ -126,6 +130,7 @@ pub const Task = extern struct {
     pub fn fail(task: *const Task, code: FaultCode, detail: i64) void {
         const word: u32 = @intFromEnum(code);
         if (@cmpxchgStrong(u32, &task.fault.code, 0, word, .acq_rel, .acquire) == null) {
+            task.fault.instr = task.instr;
             task.fault.detail = detail;
         }
     }

@@ -28,9 +28,14 @@ pub const Ticket = struct {
     changed: sync.Event = .{},
     next: ?*Ticket = null,
 
+    /// What the run held was given back when it ended.
     pub fn destroy(ticket: *Ticket) void {
-        ticket.run.bound.deinit();
         gpa.destroy(ticket);
+    }
+
+    fn discard(ticket: *Ticket) void {
+        ticket.run.bound.deinit();
+        ticket.destroy();
     }
 
     pub fn status(ticket: *Ticket) abi.RunStatus {
@@ -39,7 +44,7 @@ pub const Ticket = struct {
         return .{
             .state = state,
             .steps_done = ticket.run.steps_done.load(.acquire),
-            .instr = ticket.run.instr.load(.monotonic),
+            .instr = if (failed) ticket.run.fault.instr else ticket.run.instr.load(.monotonic),
             .fault = if (failed) @enumFromInt(ticket.run.fault.code) else .none,
             .fault_detail = if (failed) ticket.run.fault.detail else 0,
         };
@@ -56,7 +61,8 @@ pub const Ticket = struct {
 pub var tickets: handles.Table(Ticket) = .{};
 
 var pool: pool_threads.Pool = .{};
-var default_thread_count: u32 = 1;
+/// 0 until the core is opened.
+var default_thread_count: u32 = 0;
 
 var mutex: sync.Mutex = .{};
 var wake: sync.Event = .{};
@@ -64,6 +70,8 @@ var thread: ?os.Thread = null;
 var closing = false;
 var first: ?*Ticket = null;
 var last: ?*Ticket = null;
+/// The run whose steps the driver is taking: in no queue meanwhile.
+var current: ?*Ticket = null;
 
 var notify_mutex: sync.Mutex = .{};
 var notify_callback: ?*const fn () callconv(.c) void = null;
@@ -89,9 +97,10 @@ pub fn runNow(program: u32, args: []const u8, status: *abi.RunStatus) Error!void
             return error.OutOfMemory;
     }
     const ticket = try prepare(program, args, .inline_run);
-    defer ticket.destroy();
+    defer ticket.discard();
     const run = &ticket.run;
-    if (run.bound.program.cost * run.bound.steps > inline_cost_max) return error.TooCostly;
+    const cost = @max(1, run.bound.program.cost) *| run.bound.steps;
+    if (cost > inline_cost_max) return error.TooCostly;
     run.quantum = run.bound.steps;
     execute.steps(run, .{ .index = 0, .count = 1, .scratch = inline_scratch.? });
     settle(ticket);
@@ -101,7 +110,7 @@ pub fn runNow(program: u32, args: []const u8, status: *abi.RunStatus) Error!void
 /// Queues a run; the handle stays valid until its release, whatever becomes of the run.
 pub fn submit(program: u32, args: []const u8) Error!u32 {
     const ticket = try prepare(program, args, .queued);
-    errdefer ticket.destroy();
+    errdefer ticket.discard();
     mutex.lock();
     defer mutex.unlock();
     if (closing) return error.Unsupported;
@@ -172,6 +181,7 @@ pub fn close() void {
     closing = true;
     var at = first;
     while (at) |ticket| : (at = ticket.next) ticket.run.cancel.store(true, .release);
+    if (current) |ticket| ticket.run.cancel.store(true, .release);
     const driver = thread;
     mutex.unlock();
     wake.signal();
@@ -206,10 +216,16 @@ fn drive(_: *Context) void {
         if (run.end == .pause) {
             mutex.lock();
             append(ticket);
+            current = null;
             mutex.unlock();
             notify();
             continue;
         }
+        mutex.lock();
+        current = null;
+        mutex.unlock();
+        // Before anyone can see the end, so that what the run held is free when it is seen.
+        run.bound.deinit();
         settle(ticket);
         notify();
         ticket.changed.signal();
@@ -220,7 +236,7 @@ fn drive(_: *Context) void {
 fn takeSteps(ticket: *Ticket) void {
     const asked = ticket.run.bound.thread_count;
     const fitting = if (ticket.run.bound.program.worth_sharing) default_thread_count else 1;
-    const wanted = if (asked == 0) fitting else asked;
+    const wanted = if (asked == 0) @max(1, fitting) else asked;
     const ready = pool.grow(wanted) catch 0;
     if (ready == 0) {
         ticket.run.end = .failed;
@@ -263,6 +279,7 @@ fn takeNext() ?*Ticket {
     first = ticket.next;
     if (first == null) last = null;
     ticket.next = null;
+    current = ticket;
     return ticket;
 }
 

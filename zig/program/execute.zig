@@ -68,10 +68,12 @@ fn walk(run: *Run, worker: Worker) void {
         if (run.bound.predicates[index]) |predicate| if (predicate.* == 0) continue;
         const serial = instr.flags & @intFromEnum(abi.InstrFlag.serial) != 0;
         if (serial and worker.index != 0) continue;
+        // What follows bad data would work on what was never made.
+        if (@atomicLoad(u32, &run.fault.code, .monotonic) != 0) continue;
         if (worker.index == 0 and instr.flags & @intFromEnum(abi.InstrFlag.commit) != 0) {
             run.committed = true;
         }
-        execute(run, instr, worker, serial);
+        execute(run, @intCast(index), worker, serial);
         if (profile) |times| {
             const now = os.now();
             times[index] += now - time;
@@ -80,8 +82,9 @@ fn walk(run: *Run, worker: Worker) void {
     }
 }
 
-fn execute(run: *Run, instr: abi.Instr, worker: Worker, serial: bool) void {
+fn execute(run: *Run, index: u32, worker: Worker, serial: bool) void {
     const blob = &run.bound.program.blob;
+    const instr = blob.instrs[index];
     const call: task.Task = .{
         .views = run.bound.views[instr.operands..].ptr,
         .input_count = instr.input_count,
@@ -94,6 +97,7 @@ fn execute(run: *Run, instr: abi.Instr, worker: Worker, serial: bool) void {
         .step = run.steps_done.load(.monotonic),
         .fault = &run.fault,
         .stop = &run.stop,
+        .instr = index,
     };
     dispatch.kernel(@enumFromInt(instr.op))(&call);
 }

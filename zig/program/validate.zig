@@ -63,6 +63,10 @@ pub fn validate(
     for (blob.feedbacks, 0..) |feedback, index| {
         report.* = .{ .part = "feedback", .index = index, .reason = "slots differ" };
         try checkFeedback(blob, feedback);
+        report.reason = "it reads what another has copied to";
+        for (blob.feedbacks[0 .. index + 1]) |earlier| {
+            if (overlaps(blob, ranges, feedback.from, earlier.to)) return error.InvalidProgram;
+        }
     }
     report.* = .{ .part = "instruction", .reason = "a barrier is missing" };
     try hazards.check(gpa, blob, ranges, &report.index);
@@ -70,8 +74,8 @@ pub fn validate(
 
 fn checkRegion(region: abi.Region) Error!void {
     if (!validEnum(abi.RegionKind, region.kind)) return error.InvalidProgram;
-    if (!std.math.isPowerOfTwo(region.alignment)) return error.InvalidProgram;
-    if (region.alignment > 64 or region.size_at_max > region_size_max) return error.InvalidProgram;
+    if (@popCount(region.alignment) != 1 or region.alignment > 64) return error.InvalidProgram;
+    if (region.size_at_max > region_size_max) return error.InvalidProgram;
 }
 
 fn checkDim(blob: *const Blob, dim: abi.Dim) Error!void {
@@ -235,7 +239,11 @@ fn checkFeedback(blob: *const Blob, feedback: abi.Feedback) Error!void {
     }
     const from = blob.slots[feedback.from];
     const to = blob.slots[feedback.to];
-    if (blob.regionKind(to) == .constant) return error.InvalidProgram;
+    switch (blob.regionKind(to)) {
+        .state, .input, .output => {},
+        // Between the steps of one run, other runs may use the arena.
+        .arena, .constant => return error.InvalidProgram,
+    }
     if (from.dtype != to.dtype or from.rank != to.rank) return error.InvalidProgram;
     for (blob.slotDims(from), blob.slotDims(to)) |a, b| {
         if (!std.meta.eql(a, b)) return error.InvalidProgram;
