@@ -18,24 +18,25 @@ export class Region implements Disposable {
   readonly size: number;
   #handle: number;
   #address: number;
-  #views: ArrayBuffer[] = [];
-  /** Its collection releases the region natively; also from within a synchronous loop. */
+  /** Buffers over the region, by range. */
+  readonly #views = new Map<string, ArrayBuffer>();
+  /** Its end releases the region natively, collected or transferred away. */
   #owner: ArrayBuffer | undefined;
 
-  private constructor(handle: number, size: number) {
+  private constructor(handle: number, size: number, weight: number) {
     this.#handle = handle;
     this.size = size;
     const address = new Float64Array(1);
     check(core().bn_region_address(handle, address), "finding a region");
     this.#address = address[0]!;
-    this.#owner = ownedBuffer(this.#address, handle);
+    this.#owner = ownedBuffer(this.#address, weight, handle);
   }
 
   /** A zeroed region of `size` bytes. @throws BitNetError `native/out-of-memory` */
   static create(size: number): Region {
     const handle = new Uint32Array(1);
     check(core().bn_region_create(size, handle), `allocating ${size} bytes`);
-    return new Region(handle[0]!, size);
+    return new Region(handle[0]!, size, Math.min(size, ownerSizeMax));
   }
 
   /** The first `size` bytes of a file, read-only and in place. @throws BitNetError `native/io` */
@@ -43,7 +44,7 @@ export class Region implements Disposable {
     const handle = new Uint32Array(1);
     const name = new TextEncoder().encode(path);
     check(core().bn_region_map(name, name.byteLength, size, handle), `mapping ${path}`);
-    return new Region(handle[0]!, size);
+    return new Region(handle[0]!, size, 1);
   }
 
   get handle(): number {
@@ -71,8 +72,13 @@ export class Region implements Disposable {
       throw new RangeError(`bytes ${offset} to ${offset + size} of a region of ${this.size}`);
     }
     if (size === 0) return new Uint8Array(0);
-    const buffer = toArrayBuffer(this.#address as never, offset, size);
-    this.#views.push(buffer);
+    const range = `${offset}+${size}`;
+    let buffer = this.#views.get(range);
+    if (!buffer || buffer.detached) {
+      buffer = toArrayBuffer(this.#address as never, offset, size);
+      this.#views.set(range, buffer);
+      regionOf.set(buffer, this);
+    }
     return new Uint8Array(buffer);
   }
 
@@ -82,15 +88,18 @@ export class Region implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    if (this.#handle === 0) return;
-    for (const view of this.#views) view.transfer(0);
-    this.#views = [];
-    const handle = this.#handle;
+    if (this.#owner === undefined) return;
+    for (const view of this.#views.values()) if (!view.detached) view.transfer(0);
+    this.#views.clear();
     this.#handle = 0;
+    // Not by its handle: no deallocator must be left that could run once the handle is reused.
+    this.#owner.transfer(0);
     this.#owner = undefined;
-    check(core().bn_region_release(handle), "releasing a region");
   }
 }
+
+/** Keeps a region while a buffer over it is in use. */
+const regionOf = new WeakMap<ArrayBuffer, Region>();
 
 export interface MemoryMetrics {
   /** Bytes held now and at most, without mapped files. */
@@ -118,9 +127,12 @@ type OwnedBufferArgs = [
   deallocator: number,
 ];
 
-/** A buffer of one byte whose collection releases the region. */
-function ownedBuffer(address: number, handle: number): ArrayBuffer {
-  return (toArrayBuffer as unknown as ToOwnedBuffer)(address, 0, 1, handle, forgetter());
+/** JavaScript's buffers end somewhere beyond. */
+const ownerSizeMax = 2 ** 30;
+
+/** A buffer whose end releases the region; its size is what the collector takes as urgent. */
+function ownedBuffer(address: number, size: number, handle: number): ArrayBuffer {
+  return (toArrayBuffer as unknown as ToOwnedBuffer)(address, 0, size, handle, forgetter());
 }
 
 let forgetterAddress = 0;
