@@ -17,6 +17,10 @@ const Bytes = @Vector(lanes.width, u8);
 /// Columns at which a row can be entered, in every layout.
 pub const column_step = 256;
 
+/// Bytes ahead of a block that are asked for early: blocks are too short for the processor to see
+/// the stream.
+const prefetch_distance = 1280;
+
 pub fn valuesPerBlock(layout: Layout) usize {
     return switch (layout) {
         .q8_0, .q4_0 => 32,
@@ -60,6 +64,7 @@ pub fn decode(view: *const View, index: usize, start: usize, target: []f32) void
             const first = view.data + (index * row_blocks + start / per_block) * size;
             for (0..target.len / per_block) |i| {
                 const block = (first + i * size)[0..size];
+                prefetch(size, first + i * size + prefetch_distance);
                 const values = target[i * per_block ..][0..per_block];
                 switch (layout) {
                     .q8_0 => decodeQ8_0(block, values),
@@ -72,6 +77,11 @@ pub fn decode(view: *const View, index: usize, start: usize, target: []f32) void
         },
         else => unreachable,
     }
+}
+
+inline fn prefetch(comptime size: usize, from: [*]const u8) void {
+    comptime var offset = 0;
+    inline while (offset < size) : (offset += 64) @prefetch(from + offset, .{});
 }
 
 fn decodeStrided(comptime T: type, source: [*]align(1) const T, target: []f32) void {

@@ -24,8 +24,8 @@ const panel_rows = 32;
 const batch_rows = 64;
 /// Columns decoded at a time.
 const piece_count = 512;
-/// Rows of x up to which weights are not decoded ahead.
-const direct_rows_max = 4;
+/// Rows of x up to which reading the weights is what takes the time.
+const few_rows_max = 4;
 
 /// Rows of x and of w whose sums fill the registers.
 const tile_x = switch (lanes.registers) {
@@ -37,7 +37,7 @@ const tile_w = switch (lanes.registers) {
     32 => 4,
     else => 2,
 };
-/// Rows of w read together for one row of x: enough streams to keep memory busy.
+/// Rows of w read together for few rows of x: streams that the processor follows by itself.
 const stream_w = 4;
 
 /// What a panel needs in scratch.
@@ -56,17 +56,17 @@ pub fn run(task: *const Task) callconv(.c) void {
     const x = task.in(0);
     const w = task.in(1);
     const share = task.share((w.dims[0] + panel_rows - 1) / panel_rows);
-    const few = x.dims[0] <= direct_rows_max and w.layout == .strided;
+    const few = x.dims[0] <= few_rows_max;
     for (share.start..share.end) |unit| {
         const first = unit * panel_rows;
         const end = @min(first + panel_rows, w.dims[0]);
-        if (few) switch (w.dtype) {
+        if (few and w.layout == .strided) switch (w.dtype) {
             .f32 => multiplyDirect(f32, task, first, end),
             .f16 => multiplyDirect(f16, task, first, end),
             .bf16 => multiplyDirect(lanes.Bf16, task, first, end),
             else => unreachable,
         } else {
-            multiplyDecoded(task, first, end);
+            multiplyDecoded(task, first, end, if (few) stream_w else panel_rows);
         }
     }
 }
@@ -84,6 +84,7 @@ fn directRows(comptime T: type, comptime count: usize, task: *const Task, n: usi
     inline for (&rows, 0..) |*row, i| row.* = blocks.looseRow(T, task.in(1), n + i);
     var r: usize = 0;
     while (r + tile_x <= x.dims[0]) : (r += tile_x) directTile(T, tile_x, count, task, r, n, rows);
+    while (r + 2 <= x.dims[0]) : (r += 2) directTile(T, 2, count, task, r, n, rows);
     while (r < x.dims[0]) : (r += 1) directTile(T, 1, count, task, r, n, rows);
 }
 
@@ -103,8 +104,13 @@ inline fn directTile(
     }
 }
 
-/// Weight rows `first..end` for all rows of x, decoded to f32 ahead.
-fn multiplyDecoded(task: *const Task, first: usize, end: usize) void {
+/// Weight rows `first..end` for all rows of x, `step` at a time, decoded to f32 ahead.
+fn multiplyDecoded(task: *const Task, first: usize, end: usize, step: usize) void {
+    var n = first;
+    while (n < end) : (n += step) multiplyPanel(task, n, @min(n + step, end));
+}
+
+fn multiplyPanel(task: *const Task, first: usize, end: usize) void {
     const row_count: usize = task.in(0).dims[0];
     const k_count: usize = task.in(1).dims[1];
     const scratch: *Scratch = @ptrCast(@alignCast(task.scratch));
