@@ -228,7 +228,10 @@ pub const functions = .{
     },
     .bn_core_close = .{ .args = .{}, .returns = .i32 },
     .bn_error_text = .{ .args = .{ .buffer = .ptr, .size = .u32 }, .returns = .u32 },
-    .bn_region_create = .{ .args = .{ .size = .f64, .handle = .ptr }, .returns = .i32 },
+    .bn_region_create = .{
+        .args = .{ .size = .f64, .sparse = .u32, .handle = .ptr },
+        .returns = .i32,
+    },
     .bn_region_map = .{
         .args = .{ .path = .ptr, .path_size = .u32, .size = .f64, .handle = .ptr },
         .returns = .i32,

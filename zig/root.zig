@@ -7,6 +7,7 @@ const abi_hash = @import("abi_hash.zig");
 const dispatch = @import("dispatch.zig");
 const driver = @import("program/driver.zig");
 const os = @import("threads/os.zig");
+const pages = @import("memory/pages.zig");
 const probe = @import("program/probe.zig");
 const programs = @import("program/program.zig");
 const regions = @import("memory/regions.zig");
@@ -67,8 +68,11 @@ export fn bn_error_text(buffer: [*]u8, size: u32) u32 {
     return @intCast(count);
 }
 
-export fn bn_region_create(size: f64, handle: *u32) Status {
-    handle.* = regions.create(whole(size) orelse return notWhole()) catch |err| return from(err);
+/// `sparse` is 1 for memory that fills bit by bit, as a cache does.
+export fn bn_region_create(size: f64, sparse: u32, handle: *u32) Status {
+    const bytes = whole(size) orelse return notWhole();
+    const use: pages.Use = if (sparse == 0) .dense else .sparse;
+    handle.* = regions.create(bytes, use) catch |err| return from(err);
     return .ok;
 }
 

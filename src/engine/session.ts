@@ -27,7 +27,7 @@ export class Session implements Disposable {
     readonly programs: EnginePrograms,
     readonly threads: number,
   ) {
-    this.#cache = Region.create(programs.cacheSize);
+    this.#cache = Region.create(programs.cacheSize, { sparse: true });
     this.#ring = Region.create(ringSize * 4);
     this.#pages = Int32Array.from({ length: programs.pageCount }, (_, page) => page);
   }
@@ -103,7 +103,7 @@ export class Session implements Disposable {
   async logits(tokens: readonly number[], options: LogitsOptions): Promise<Float32Array> {
     const { signal } = options;
     const vocabularySize = this.programs.decoder.config.vocabularySize;
-    const chunk = Math.min(options.chunk ?? logitRows, logitRows);
+    const chunk = checkChunk(options.chunk);
     const result = new Float32Array(tokens.length * vocabularySize);
     using output = Region.create(logitRows * vocabularySize * 4);
     this.#cached = [];
@@ -141,6 +141,11 @@ export interface LogitsOptions {
   /** Rows computed at a time, at most 128; the result is the same for any. */
   chunk?: number;
   signal?: AbortSignal;
+}
+
+function checkChunk(chunk = logitRows): number {
+  if (Number.isInteger(chunk) && chunk > 0) return Math.min(chunk, logitRows);
+  throw new BitNetError("engine/invalid-option", `chunk: want a whole number from 1, got ${chunk}`);
 }
 
 /** @throws BitNetError `engine/token-out-of-range` */

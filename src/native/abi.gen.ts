@@ -1,6 +1,6 @@
 // Written by `zig build abi` from zig/abi.zig. Do not edit.
 
-export const abiHash = 0xa6a4a5c3;
+export const abiHash = 0x2be830c9;
 export const blobMagic = 0x504e5442;
 export const noSym = 0xffff;
 export const noSlot = 0xffffffff;
@@ -313,7 +313,7 @@ export const functions = {
   bn_core_probe: { args: ["u32", "u32", "f64", "ptr"], returns: "i32" },
   bn_core_close: { args: [], returns: "i32" },
   bn_error_text: { args: ["ptr", "u32"], returns: "u32" },
-  bn_region_create: { args: ["f64", "ptr"], returns: "i32" },
+  bn_region_create: { args: ["f64", "u32", "ptr"], returns: "i32" },
   bn_region_map: { args: ["ptr", "u32", "f64", "ptr"], returns: "i32" },
   bn_region_read: { args: ["u32", "f64", "ptr", "u32", "f64", "f64"], returns: "i32" },
   bn_region_address: { args: ["u32", "ptr"], returns: "i32" },

@@ -32,10 +32,13 @@ export class Region implements Disposable {
     this.#owner = ownedBuffer(this.#address, weight, handle);
   }
 
-  /** A zeroed region of `size` bytes. @throws BitNetError `native/out-of-memory` */
-  static create(size: number): Region {
+  /**
+   * A zeroed region of `size` bytes. One that is `sparse` fills bit by bit and takes only what is
+   * touched. @throws BitNetError `native/out-of-memory`
+   */
+  static create(size: number, { sparse = false } = {}): Region {
     const handle = new Uint32Array(1);
-    check(core().bn_region_create(size, handle), `allocating ${size} bytes`);
+    check(core().bn_region_create(size, sparse ? 1 : 0, handle), `allocating ${size} bytes`);
     return new Region(handle[0]!, size, Math.min(size, ownerSizeMax));
   }
 

@@ -6,8 +6,12 @@ const builtin = @import("builtin");
 const linux = std.os.linux;
 const native_os = builtin.os.tag;
 
+/// How memory will be used: all of it soon, or bit by bit, where a huge page would take more than
+/// what is touched.
+pub const Use = enum { dense, sparse };
+
 /// Page-aligned, zero-filled memory; null when the system has none left.
-pub fn allocate(size: usize) ?[]align(std.heap.page_size_min) u8 {
+pub fn allocate(size: usize, use: Use) ?[]align(std.heap.page_size_min) u8 {
     std.debug.assert(size > 0);
     switch (native_os) {
         .linux => {
@@ -21,7 +25,7 @@ pub fn allocate(size: usize) ?[]align(std.heap.page_size_min) u8 {
             );
             if (linux.errno(rc) != .SUCCESS) return null;
             const memory = @as([*]align(std.heap.page_size_min) u8, @ptrFromInt(rc))[0..size];
-            if (size >= huge_page_size) _ = linux.madvise(memory.ptr, size, linux.MADV.HUGEPAGE);
+            if (use == .dense and size >= huge_page_size) _ = linux.madvise(memory.ptr, size, linux.MADV.HUGEPAGE);
             return memory;
         },
         .windows => {

@@ -39,19 +39,19 @@ var peak: std.atomic.Value(u64) = .init(0);
 var mapped: std.atomic.Value(u64) = .init(0);
 
 /// A zeroed region of `size` bytes.
-pub fn create(size: u64) Error!u32 {
+pub fn create(size: u64, use: pages.Use) Error!u32 {
     if (size == 0 or size > size_max) return error.TooLarge;
-    const region = try allocate(@intCast(size));
+    const region = try allocate(@intCast(size), use);
     errdefer region.destroy();
     return table.add(gpa, region);
 }
 
 /// A region outside the table, owned by the caller: arenas and input copies.
-pub fn allocate(size: usize) error{OutOfMemory}!*Region {
+pub fn allocate(size: usize, use: pages.Use) error{OutOfMemory}!*Region {
     const region = try gpa.create(Region);
     errdefer gpa.destroy(region);
     if (size >= direct_size_min) {
-        const memory = pages.allocate(size) orelse return error.OutOfMemory;
+        const memory = pages.allocate(size, use) orelse return error.OutOfMemory;
         region.* = .{ .memory = memory, .kind = .pages };
     } else {
         const memory = try gpa.alignedAlloc(u8, alignment, size);
@@ -112,8 +112,8 @@ pub fn metrics() Metrics {
 
 test "regions: what is created is zeroed, counted, and gone after its release" {
     const before = metrics();
-    const small = try create(1000);
-    const large = try create(3 << 20);
+    const small = try create(1000, .dense);
+    const large = try create(3 << 20, .sparse);
     const region = try table.hold(large);
     for (region.memory) |byte| try std.testing.expectEqual(@as(u8, 0), byte);
     table.drop(large);
@@ -121,6 +121,6 @@ test "regions: what is created is zeroed, counted, and gone after its release" {
     try table.release(small);
     try table.release(large);
     try std.testing.expectEqual(before.used, metrics().used);
-    try std.testing.expectError(error.TooLarge, create(1 << 60));
+    try std.testing.expectError(error.TooLarge, create(1 << 60, .dense));
     try std.testing.expectError(error.FileNotFound, mapFile("no/such/file", 10));
 }

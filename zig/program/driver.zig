@@ -93,7 +93,7 @@ pub fn runNow(program: u32, args: []const u8, status: *abi.RunStatus) Error!void
     inline_mutex.lock();
     defer inline_mutex.unlock();
     if (inline_scratch == null) {
-        inline_scratch = @import("../memory/pages.zig").allocate(pool_threads.scratch_size) orelse
+        inline_scratch = @import("../memory/pages.zig").allocate(pool_threads.scratch_size, .dense) orelse
             return error.OutOfMemory;
     }
     const ticket = try prepare(program, args, .inline_run);

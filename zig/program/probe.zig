@@ -47,7 +47,7 @@ pub fn measure(kind: abi.Probe, threads: u32, seconds: f64) Error!f64 {
     const count = try pool.grow(wanted);
     if (count == 0) return error.OutOfMemory;
     const size: usize = if (kind == .read_bytes_per_second) @as(usize, read_size) * count else 4096;
-    const memory = pages.allocate(size) orelse return error.OutOfMemory;
+    const memory = pages.allocate(size, .dense) orelse return error.OutOfMemory;
     defer pages.free(memory);
     @memset(memory, 1);
 

@@ -38,7 +38,7 @@ pub const Pool = struct {
     /// Makes sure of `count` workers and returns how many there are, at most that.
     pub fn grow(pool: *Pool, count: u32) error{OutOfMemory}!u32 {
         while (pool.count < @min(count, worker_count_max)) {
-            const scratch = pages.allocate(scratch_size) orelse return error.OutOfMemory;
+            const scratch = pages.allocate(scratch_size, .dense) orelse return error.OutOfMemory;
             const worker = &pool.workers[pool.count];
             worker.* = .{
                 .pool = pool,
