@@ -3,6 +3,7 @@
  * the same bits: a norm with the quantization after it, a ternary product with the residual added
  * to it. `dropDead` leaves out what nothing reads.
  */
+import { sameDims } from "./dims.ts";
 import type { FeedbackLink, Node } from "./graph.ts";
 import type { Storage, Value } from "./value.ts";
 
@@ -34,12 +35,13 @@ function fuseNormQuantize(nodes: Node[], feedbacks: readonly FeedbackLink[]): No
   for (const node of nodes) {
     const y = node.outputs[0]!;
     const free = y.storage.kind === "arena" && readers.get(y.storage) === 1;
-    if (node.op === "rms_norm" && free && !node.predicate) norms.set(y.storage, node);
+    if (node.op === "rms_norm" && free && isPlain(node)) norms.set(y.storage, node);
   }
   return rewrite(nodes, (node, dropped) => {
     if (node.op !== "quantize_rows" || node.attrs.levels !== 127) return node;
     const norm = norms.get(node.inputs[0]!.storage);
     if (!norm || !sameView(node.inputs[0]!, norm.outputs[0]!)) return node;
+    if (!canMove(nodes, norm, node)) return node;
     dropped.add(norm);
     return { ...node, op: "rms_norm_quantize", inputs: norm.inputs, attrs: norm.attrs };
   });
@@ -55,11 +57,11 @@ function fuseResidual(nodes: Node[], feedbacks: readonly FeedbackLink[]): Node[]
     for (const { storage } of node.outputs) madeAt.set(storage, index);
     const y = node.outputs[0]!;
     const free = y.storage.kind === "arena" && readers.get(y.storage) === 1;
-    const plain = node.attrs.has_residual !== 1 && !node.predicate;
-    if (node.op === "ternary_matmul" && free && plain) products.set(y.storage, node);
+    const single = node.attrs.has_residual !== 1 && isPlain(node);
+    if (node.op === "ternary_matmul" && free && single) products.set(y.storage, node);
   });
   return rewrite(nodes, (node, dropped) => {
-    if (node.op !== "add" || node.predicate) return node;
+    if (node.op !== "add" || !isPlain(node)) return node;
     for (const [product, residual] of [
       [node.inputs[1]!, node.inputs[0]!],
       [node.inputs[0]!, node.inputs[1]!],
@@ -68,7 +70,9 @@ function fuseResidual(nodes: Node[], feedbacks: readonly FeedbackLink[]): Node[]
       if (!matmul || !sameView(product, matmul.outputs[0]!)) continue;
       // The residual must be there, and still the same, when the product is made.
       if (residual.storage.kind !== "arena" || !rowsOf(residual)) continue;
+      if (residual.storage === node.outputs[0]!.storage) continue;
       if ((madeAt.get(residual.storage) ?? -1) > order.get(matmul)!) continue;
+      if (!canMove(nodes, matmul, node)) continue;
       dropped.add(matmul);
       return {
         ...matmul,
@@ -86,6 +90,21 @@ function rewrite(nodes: Node[], each: (node: Node, dropped: Set<Node>) => Node):
   const dropped = new Set<Node>();
   const rewritten = nodes.map((node) => ({ node, now: each(node, dropped) }));
   return rewritten.filter(({ node }) => !dropped.has(node)).map(({ now }) => now);
+}
+
+/** Neither conditional nor an effect of its own. */
+function isPlain(node: Node): boolean {
+  return !node.predicate && !node.commit;
+}
+
+/**
+ * Whether `first` may be done in the place of `second`: nothing up to there, and not `second`'s
+ * own output, changes what it reads.
+ */
+function canMove(nodes: readonly Node[], first: Node, second: Node): boolean {
+  const read = new Set(reads(first).map(({ storage }) => storage));
+  const between = nodes.slice(nodes.indexOf(first) + 1, nodes.indexOf(second) + 1);
+  return between.every(({ outputs }) => outputs.every(({ storage }) => !read.has(storage)));
 }
 
 function countReaders(
@@ -113,7 +132,7 @@ function sameView(a: Value, b: Value): boolean {
     a.storage === b.storage &&
     a.offset === b.offset &&
     a.dtype === b.dtype &&
-    a.dims.length === b.dims.length &&
+    sameDims(a.dims, b.dims) &&
     a.strides.every((stride, axis) => stride === b.strides[axis])
   );
 }

@@ -1,6 +1,6 @@
 /**
  * Recording: a graph collects instructions in the order they are asked for, with the values they
- * read and make. `compile` (compile.ts) turns it into a Program.
+ * read and make. A Program is compiled of it.
  */
 import type { DTypeName, LayoutName, OpName } from "../native/index.ts";
 import { type Dim, dimOf, type Sym } from "./dims.ts";

@@ -1,8 +1,9 @@
 /** Recorded computing: values, the op table, graphs, and the Programs they compile to. */
+export type { CompileOptions } from "./compile.ts";
 export { type Dim, dimOf, extentMax, formatDims, Sym } from "./dims.ts";
 export { type ApplyOptions, Graph, type Node } from "./graph.ts";
 export { type Attrs, samplingColumns } from "./ops.ts";
-export { type CompileOptions, Program, type ProgramRun } from "./program.ts";
+export { Program, type ProgramRun } from "./program.ts";
 export {
   elementSizes,
   packedSize,

@@ -11,6 +11,9 @@ import { elementSizes, packedSize, type Storage, type Value } from "./value.ts";
 
 const alignment = 64;
 
+/** Operands between two barriers, a good deal fewer than the core looks through. */
+const openMax = 1024;
+
 /** Below this much work a barrier costs more than a second worker saves. */
 const serialWorkMax = 24_000;
 
@@ -86,7 +89,9 @@ export function planSteps(nodes: readonly Node[], arena: ArenaPlan): Step[] {
       ...reads(node).map((value) => touchOf(value, { arena, serial, writes: false })),
       ...node.outputs.map((value) => touchOf(value, { arena, serial, writes: true })),
     ];
-    const barrier = own.some((mine) => open.some((earlier) => conflict(mine, earlier)));
+    const barrier =
+      open.length + own.length > openMax ||
+      own.some((mine) => open.some((earlier) => conflict(mine, earlier)));
     open = barrier ? own : [...open, ...own];
     return { node, barrier, serial, work };
   });

@@ -11,20 +11,14 @@ import {
   runNow,
   submitRun,
 } from "../native/index.ts";
+import { type CompileOptions, planGraph } from "./compile.ts";
 import { extentAt, extentMax, type Sym } from "./dims.ts";
 import { encodeProgram } from "./encode.ts";
-import { optimize, reads } from "./fuse.ts";
+import { reads } from "./fuse.ts";
 import type { Graph } from "./graph.ts";
 import { bytesOf } from "./ops.ts";
-import { planArena, planSteps, type Step } from "./plan.ts";
+import type { Step } from "./plan.ts";
 import { elementSizes, type Storage, type Value } from "./value.ts";
-
-export interface CompileOptions {
-  /** False places every value in memory of its own, for inspection. */
-  reuseMemory?: boolean;
-  /** False leaves the recorded instructions as they are. */
-  fuse?: boolean;
-}
 
 export interface ProgramRun {
   /** Values of the symbols by name; those left out are at their largest. */
@@ -47,21 +41,12 @@ export class Program implements Disposable {
   readonly #syms: readonly Sym[];
 
   constructor(graph: Graph, options: CompileOptions = {}) {
-    const { reuseMemory = true, fuse = true } = options;
-    const nodes = fuse ? optimize(graph.nodes, graph.feedbacks) : graph.nodes;
-    const arena = planArena(nodes, graph.feedbacks, reuseMemory);
-    this.steps = planSteps(nodes, arena);
-    this.arenaSize = arena.size;
-    this.#storages = [...graph.storages.values()];
-    this.#syms = collectSyms(this.steps, graph);
-    const blob = encodeProgram({
-      steps: this.steps,
-      feedbacks: graph.feedbacks,
-      storages: this.#storages,
-      syms: this.#syms,
-      arena,
-    });
-    this.native = new NativeProgram(blob, this.steps.length);
+    const plan = planGraph(graph, options);
+    this.steps = plan.steps;
+    this.arenaSize = plan.arena.size;
+    this.#storages = plan.storages;
+    this.#syms = plan.syms;
+    this.native = new NativeProgram(encodeProgram(plan), this.steps.length);
   }
 
   /** Runs off the event loop; resolves with the steps done. */
@@ -147,16 +132,6 @@ export class Program implements Disposable {
       threads,
     };
   }
-}
-
-function collectSyms(steps: readonly Step[], graph: Graph): Sym[] {
-  const syms = new Set<Sym>();
-  const values = steps.flatMap(({ node }) => [...reads(node), ...node.outputs]);
-  for (const { from, to } of graph.feedbacks) values.push(from, to);
-  for (const value of values) {
-    for (const dim of value.dims) if (typeof dim !== "number") syms.add(dim.sym);
-  }
-  return [...syms];
 }
 
 /** The input's region: its content, then zeros. */

@@ -1,0 +1,59 @@
+/**
+ * From a recorded graph to a plan of a Program: passes, places in the arena, barriers, the regions
+ * and sizes that a run gives, and the order in which feedbacks are copied.
+ */
+import type { Sym } from "./dims.ts";
+import type { Encodable } from "./encode.ts";
+import { optimize, reads } from "./fuse.ts";
+import type { FeedbackLink, Graph } from "./graph.ts";
+import { byteRange, planArena, planSteps, type Step } from "./plan.ts";
+import type { Value } from "./value.ts";
+
+export interface CompileOptions {
+  /** False places every value in memory of its own, for inspection. */
+  reuseMemory?: boolean;
+  /** False leaves the recorded instructions as they are. */
+  fuse?: boolean;
+}
+
+export function planGraph(graph: Graph, options: CompileOptions = {}): Encodable {
+  const { reuseMemory = true, fuse = true } = options;
+  const nodes = fuse ? optimize(graph.nodes, graph.feedbacks) : graph.nodes;
+  const arena = planArena(nodes, graph.feedbacks, reuseMemory);
+  const steps = planSteps(nodes, arena);
+  return {
+    steps,
+    arena,
+    feedbacks: orderFeedbacks(graph.feedbacks),
+    storages: [...graph.storages.values()],
+    syms: collectSyms(steps, graph),
+  };
+}
+
+function collectSyms(steps: readonly Step[], graph: Graph): Sym[] {
+  const syms = new Set<Sym>();
+  const values = steps.flatMap(({ node }) => [...reads(node), ...node.outputs]);
+  for (const { from, to } of graph.feedbacks) values.push(from, to);
+  for (const value of values) {
+    for (const dim of value.dims) if (typeof dim !== "number") syms.add(dim.sym);
+  }
+  return [...syms];
+}
+
+/** Copied one after the other, as if all at once: what is read is read before it is overwritten. */
+function orderFeedbacks(feedbacks: readonly FeedbackLink[]): FeedbackLink[] {
+  const left = [...feedbacks];
+  const ordered: FeedbackLink[] = [];
+  while (left.length > 0) {
+    const free = left.findIndex((link) => left.every((other) => !meets(other.from, link.to)));
+    if (free < 0) throw new Error("feedbacks need each other's place: copy one of them first");
+    ordered.push(...left.splice(free, 1));
+  }
+  return ordered;
+}
+
+function meets(a: Value, b: Value): boolean {
+  if (a.storage !== b.storage) return false;
+  const [first, second] = [byteRange(a), byteRange(b)];
+  return first.start < second.end && second.start < first.end;
+}
