@@ -199,6 +199,6 @@ function templateOf(file: string, value: unknown): string | undefined {
   refuse("checkpoint/bad-metadata", {
     file,
     expected: "chat_template as a text or a list of { name, template }",
-    got: quoted(JSON.stringify(value) ?? String(value)),
+    got: Array.isArray(value) ? "a list without one" : `a value of type ${typeof value}`,
   });
 }

@@ -3,10 +3,10 @@ import { openCheckpoint, type TensorEntry } from "../checkpoint/index.ts";
 import { BitNetError } from "../errors/index.ts";
 import { readGenerationConfig } from "../generate/index.ts";
 import { loadDecoder, planModel } from "../models/index.ts";
-import type { ActivationName } from "../native/index.ts";
+import { Activation, type ActivationName } from "../native/index.ts";
 import { tokenizerOf } from "../text/index.ts";
 import { type ModelInfo, modelInfo } from "./info.ts";
-import { estimateMemory, type MemoryEstimate, requireFit } from "./memory.ts";
+import { estimateMemory, type MemoryEstimate, requireFit, withMoreWeights } from "./memory.ts";
 import { Model } from "./model.ts";
 
 /** Without a wish, no more context than this is reserved. */
@@ -37,15 +37,28 @@ export interface LoadOptions {
 
 /**
  * Loads a Hugging Face folder or a GGUF file.
- * @throws BitNetError with a code of `checkpoint`, `models`, `text` or `engine`
+ * @throws BitNetError with a code of `checkpoint`, `models`, `text` or `engine`; the signal's reason
  */
 export async function loadModel(path: string, options: LoadOptions = {}): Promise<Model> {
-  const { precision = "fast", signal } = options;
+  try {
+    return await loadChecked(path, options);
+  } catch (error) {
+    // Whatever was interrupted, the caller sees the reason it gave.
+    options.signal?.throwIfAborted();
+    throw error;
+  }
+}
+
+async function loadChecked(path: string, options: LoadOptions): Promise<Model> {
+  const { signal } = options;
+  const precision = checkPrecision(options.precision);
   const threads = checkThreads(options.threads);
+  checkActivation(options.hiddenAct);
   const checkpoint = await openCheckpoint(path, { i2sLayout: options.i2sLayout, signal });
   const plan = planModel(checkpoint, options.hiddenAct);
   const contextLength = checkContext(options.contextLength, plan.config.contextLength);
-  requireFit(path, estimateMemory(checkpoint, plan, { contextLength, precision }));
+  const estimate = estimateMemory(checkpoint, plan, { contextLength, precision });
+  requireFit(path, estimate);
   const tokenizer = tokenizerOf(checkpoint);
   const generationConfig = checkpoint.format === "gguf" ? {} : checkpoint.generationConfig;
   const defaults = readGenerationConfig(generationConfig, `${path}/generation_config.json`);
@@ -56,6 +69,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
     signal,
     onProgress: (done, total) => options.onProgress?.({ stage: "packing", done, total }),
     onWarning: options.onWarning,
+    onExpand: (bytes) => requireFit(path, withMoreWeights(estimate, bytes)),
   });
   return new Model({
     info: modelInfo(checkpoint, plan),
@@ -76,7 +90,8 @@ export interface Inspection extends ModelInfo {
 
 /** Reads a model's files without loading it. */
 export async function inspectModel(path: string, options: LoadOptions = {}): Promise<Inspection> {
-  const { precision = "fast" } = options;
+  const precision = checkPrecision(options.precision);
+  checkActivation(options.hiddenAct);
   const checkpoint = await openCheckpoint(path, { i2sLayout: options.i2sLayout });
   const plan = planModel(checkpoint, options.hiddenAct);
   const contextLength = checkContext(options.contextLength, plan.config.contextLength);
@@ -85,6 +100,20 @@ export async function inspectModel(path: string, options: LoadOptions = {}): Pro
     memory: estimateMemory(checkpoint, plan, { contextLength, precision }),
     tensors: [...checkpoint.tensors.values()],
   };
+}
+
+function checkPrecision(precision: LoadOptions["precision"] = "fast"): "fast" | "exact" {
+  if (precision === "fast" || precision === "exact") return precision;
+  throw new BitNetError(
+    "engine/invalid-option",
+    `precision: want "fast" or "exact", got ${JSON.stringify(precision)}`,
+  );
+}
+
+function checkActivation(name: LoadOptions["hiddenAct"]): void {
+  if (name === undefined || Object.hasOwn(Activation, name)) return;
+  const known = Object.keys(Activation).join(" or ");
+  throw new BitNetError("engine/invalid-option", `hiddenAct: want ${known}, got ${String(name)}`);
 }
 
 function checkThreads(threads = 0): number {

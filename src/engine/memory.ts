@@ -54,6 +54,13 @@ export function estimateMemory(
   return { weights, kvCache, working, total, available, fits: total <= available };
 }
 
+/** The estimate with `bytes` more for weights. */
+export function withMoreWeights(estimate: MemoryEstimate, bytes: number): MemoryEstimate {
+  const total = estimate.total + bytes;
+  const weights = estimate.weights + bytes;
+  return { ...estimate, weights, total, fits: total <= estimate.available };
+}
+
 /** @throws BitNetError `engine/too-large` with what is needed and what there is. */
 export function requireFit(path: string, estimate: MemoryEstimate): void {
   if (estimate.fits) return;

@@ -98,6 +98,7 @@ export const errorCodes = [
   "models/shape-mismatch",
   "models/unexpected-dtype",
   "models/bad-scale",
+  "models/not-finite",
   // The engine: loading and running a model.
   "engine/too-large",
   "engine/invalid-option",

@@ -8,7 +8,7 @@ import { BitNetError } from "../errors/index.ts";
 import type { ActivationName } from "../native/index.ts";
 import type { ModelPlan, TensorNames } from "./family.ts";
 import { checkShape } from "./hugging-face.ts";
-import { Settings } from "./settings.ts";
+import { brief, Settings } from "./settings.ts";
 
 const names: TensorNames = {
   embedding: "token_embd.weight",
@@ -36,7 +36,7 @@ export function planGguf(checkpoint: GgufCheckpoint, hiddenAct?: ActivationName)
   if (!architectures.includes(architecture)) {
     throw new BitNetError(
       "models/unknown-architecture",
-      `${checkpoint.path}: general.architecture is "${architecture}"; this version reads GGUF ` +
+      `${checkpoint.path}: general.architecture is ${brief(architecture)}; this version reads GGUF ` +
         `files of ${architectures.join(" and ")}`,
     );
   }
@@ -50,7 +50,7 @@ export function planGguf(checkpoint: GgufCheckpoint, hiddenAct?: ActivationName)
   if (scalingType !== "none" && scalingType !== "linear") {
     throw new BitNetError(
       "models/bad-config",
-      `${checkpoint.path}: rope.scaling.type: want none or linear, got "${scalingType}"`,
+      `${checkpoint.path}: rope.scaling.type: want none or linear, got ${brief(scalingType)}`,
     );
   }
   const config = {

@@ -9,7 +9,7 @@ import { Activation, type ActivationName } from "../native/index.ts";
 import type { RopeSettings } from "../nn/index.ts";
 import type { DecoderConfig } from "./decoder.ts";
 import { huggingFaceNames, type ModelPlan, type TensorNames, type WeightScheme } from "./family.ts";
-import { Settings } from "./settings.ts";
+import { brief, Settings } from "./settings.ts";
 
 const subNorms = {
   attentionSubNorm: "model.layers.{}.self_attn.attn_sub_norm.weight",
@@ -89,7 +89,7 @@ function findFamily(settings: Settings): Family {
   for (const name of names) if (Object.hasOwn(families, name)) return families[name]!;
   throw new BitNetError(
     "models/unknown-architecture",
-    `${settings.path}: architectures is ${JSON.stringify(named ?? null)}; this version runs ` +
+    `${settings.path}: architectures is ${brief(named)}; this version runs ` +
       Object.keys(families).join(", "),
   );
 }
@@ -100,7 +100,7 @@ function activationOf(settings: Settings): ActivationName {
   const known = Object.keys(Activation).join(" or ");
   throw new BitNetError(
     "models/bad-config",
-    `${settings.path}: hidden_act: want ${known}, got "${name}"`,
+    `${settings.path}: hidden_act: want ${known}, got ${brief(name)}`,
   );
 }
 
@@ -131,7 +131,7 @@ function ropeOf(settings: Settings): RopeSettings {
     default:
       throw new BitNetError(
         "models/bad-config",
-        `${scaling.path}: rope_type: want default, linear or llama3, got "${type}"`,
+        `${scaling.path}: rope_type: want default, linear or llama3, got ${brief(type)}`,
       );
   }
 }
@@ -151,7 +151,7 @@ function schemeOf(settings: Settings, family: string): WeightScheme {
   if (method !== "bitnet") {
     throw new BitNetError(
       "models/bad-config",
-      `${quantization.path}: quant_method: want bitnet, got "${method}"`,
+      `${quantization.path}: quant_method: want bitnet, got ${brief(method)}`,
     );
   }
   const auto = quantization.text("linear_class", "bitlinear") === "autobitlinear";

@@ -13,7 +13,7 @@ import { planGguf } from "./gguf.ts";
 import { planHuggingFace } from "./hugging-face.ts";
 import { Packer } from "./packer.ts";
 import { inLayer, type MatrixRole, matrixShape, type NormRole, storeSize } from "./shapes.ts";
-import { readFloats, WeightStore } from "./store.ts";
+import { expandedSize, readFloats, WeightStore } from "./store.ts";
 import { findTensors, type TensorTable } from "./tensor-table.ts";
 
 export interface LoadDecoderOptions {
@@ -25,6 +25,11 @@ export interface LoadDecoderOptions {
   /** Bytes of the checkpoint dealt with so far. */
   onProgress?: (done: number, total: number) => void;
   onWarning?: (text: string) => void;
+  /**
+   * Called with the bytes that unequal blocks will take as floats, all so far, before more are
+   * allocated: no file tells this beforehand. What it throws ends the loading.
+   */
+  onExpand?: (bytes: number) => void;
 }
 
 /** A decoder with the memory it owns. */
@@ -45,7 +50,7 @@ export function planModel(checkpoint: Checkpoint, hiddenAct?: ActivationName): M
 
 /**
  * @throws BitNetError `models/missing-tensor`, `models/shape-mismatch`, `models/unexpected-dtype`,
- * and what opening and reading files throws.
+ * `models/bad-scale`, `models/not-finite`, and what opening and reading files throws.
  */
 export async function loadDecoder(
   checkpoint: Checkpoint,
@@ -95,8 +100,9 @@ class Loading {
     const layers: DecoderLayer[] = [];
     for (let layer = 0; layer < config.layerCount; layer += 1)
       layers.push(await this.#layer(layer));
-    const embedding = store.mapped(tensors.find(names.embedding)!);
     const headEntry = tensors.find(config.tiedHead ? names.embedding : names.head)!;
+    const embedding = store.mapped(tensors.find(names.embedding)!);
+    const head = store.mapped(headEntry);
     const finalNorm = await this.#norm(names.finalNorm);
     const frequencies = store.vector(ropeFrequencies(config.rope, config.headWidth));
     const int8Head = this.parts.options.int8Head ? await this.#int8Head(headEntry) : undefined;
@@ -106,7 +112,7 @@ class Loading {
       ropeFrequencies: frequencies,
       layers,
       finalNorm: { gamma: finalNorm, eps: config.normEps },
-      head: store.mapped(headEntry),
+      head,
       int8Head,
     };
   }
@@ -184,6 +190,7 @@ class Loading {
       case "absmean": {
         requireFloats(entry);
         const { sum } = await packer.stats(entry);
+        requireFinite(entry, sum);
         const count = to.shape[0]! * to.shape[1]!;
         const scale = Math.max(Math.fround(sum / count), Math.fround(1e-5));
         await packer.ternarize(entry, scale, to);
@@ -224,7 +231,8 @@ class Loading {
     const layout = layouts[entry.dtype];
     if (layout) return equalScale(entry, await packer.unpack(entry, layout, to));
     if (!["F32", "F16", "BF16"].includes(entry.dtype)) return null;
-    const { max, minNonzero } = await packer.stats(entry);
+    const { sum, max, minNonzero } = await packer.stats(entry);
+    requireFinite(entry, sum);
     if (max === 0 || max !== minNonzero) return null;
     await packer.ternarize(entry, max, to);
     return max;
@@ -236,9 +244,10 @@ class Loading {
       `${entry.name} (${entry.dtype}) is not ternary with one scale: it is used as it is, slower`,
     );
     const { store } = this.parts;
-    // Blocks of different scales are ternary each: floats hold them exactly.
-    if (entry.dtype === "TQ1_0" || entry.dtype === "TQ2_0") return store.expanded(entry);
-    return store.mapped(entry);
+    // Blocks of different scales are ternary each: half floats hold them exactly.
+    if (entry.dtype !== "TQ1_0" && entry.dtype !== "TQ2_0") return store.mapped(entry);
+    this.parts.options.onExpand?.(store.expandedBytes + expandedSize(entry));
+    return store.expanded(entry);
   }
 
   async #int8Head(entry: TensorEntry) {
@@ -251,11 +260,17 @@ class Loading {
   }
 
   async #norm(name: string): Promise<Weight> {
-    return this.parts.store.vector(await readFloats(this.parts.tensors.find(name)!));
+    return this.#finite(this.parts.tensors.find(name)!);
   }
 
   async #vector(name: string, width: number): Promise<Weight> {
-    return this.parts.store.vector(await readFloats(this.parts.tensors.get(name, [width])));
+    return this.#finite(this.parts.tensors.get(name, [width]));
+  }
+
+  async #finite(entry: TensorEntry): Promise<Weight> {
+    const values = await readFloats(entry);
+    requireFinite(entry, values.find((value) => !Number.isFinite(value)) ?? 0);
+    return this.parts.store.vector(values);
   }
 
   async #optionalVector(name: string, width: number): Promise<Weight | undefined> {
@@ -284,6 +299,15 @@ function equalScale(entry: TensorEntry, scales: Float32Array): number | null {
     common = scale;
   }
   return common;
+}
+
+/** `value` is not finite when one of the tensor's is not. */
+function requireFinite(entry: TensorEntry, value: number): void {
+  if (Number.isFinite(value)) return;
+  throw new BitNetError(
+    "models/not-finite",
+    `${entry.file}: ${entry.name}: want finite values, got NaN or an infinity; fetch the file again`,
+  );
 }
 
 function requireFloats(entry: TensorEntry): void {

@@ -21,7 +21,7 @@ export class Settings {
   size(key: string, fallback?: number): number {
     const value = this.#value(key, fallback);
     if (!Number.isInteger(value) || (value as number) < 1 || (value as number) > sizeMax) {
-      throw this.#refuse(key, "a whole number from 1", value);
+      throw this.#refuse(key, `a whole number from 1 to ${sizeMax}`, value);
     }
     return value as number;
   }
@@ -61,10 +61,23 @@ export class Settings {
   }
 
   #refuse(key: string, wanted: string, value: unknown): BitNetError {
-    const came = value === undefined ? "nothing" : JSON.stringify(value);
     return new BitNetError(
       "models/bad-config",
-      `${this.path}: ${key}: want ${wanted}, got ${came}`,
+      `${this.path}: ${key}: want ${wanted}, got ${brief(value)}`,
     );
   }
+}
+
+const briefMax = 100;
+
+/** A value of a file as a message shows it: never long, whatever the file holds. */
+export function brief(value: unknown): string {
+  if (value === undefined) return "nothing";
+  if (Array.isArray(value)) {
+    const shown = value.slice(0, 4).map((one) => (typeof one === "object" ? "..." : brief(one)));
+    return `[${shown.join(", ")}${value.length > shown.length ? ", ..." : ""}]`;
+  }
+  if (typeof value === "object" && value !== null) return "a group of values";
+  const text = typeof value === "string" ? JSON.stringify(value) : String(value);
+  return text.length > briefMax ? `${text.slice(0, briefMax)}...` : text;
 }

@@ -72,13 +72,17 @@ export class WeightStore implements Disposable {
     return { region, offset: entry.offset, shape: entry.shape, ...as };
   }
 
-  /** The tensor as f32, in memory of its own. */
+  /** Ternary blocks, each with a scale of its own, as f16 in memory of its own. */
   async expanded(entry: TensorEntry): Promise<Weight> {
-    const values = await readFloats(entry);
-    const region = Region.create(values.byteLength);
-    region.bytes().set(new Uint8Array(values.buffer));
+    const region = Region.create(expandedSize(entry));
     this.#owned.push(region);
-    return { region, offset: 0, dtype: "f32", layout: "strided", shape: entry.shape };
+    new Float16Array(region.bytes().buffer).set(await readFloats(entry));
+    return { region, offset: 0, dtype: "f16", layout: "strided", shape: entry.shape };
+  }
+
+  /** Bytes of all that was expanded. */
+  get expandedBytes(): number {
+    return this.#owned.reduce((sum, { size }) => sum + size, 0);
   }
 
   /** Lets mapped pages that were read once for packing leave memory. */
@@ -101,6 +105,11 @@ export class WeightStore implements Disposable {
 /** Bytes that `allocate` takes for a weight, with what aligning the next one costs. */
 export function reserveSize(weight: Pick<Weight, "dtype" | "layout" | "shape">): number {
   return roundUp(weightSize(weight));
+}
+
+/** Bytes that `expanded` takes. */
+export function expandedSize({ shape }: TensorEntry): number {
+  return weightSize({ dtype: "f16", layout: "strided", shape });
 }
 
 /** A tensor as f32. @throws BitNetError `models/unexpected-dtype` */

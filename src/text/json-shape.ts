@@ -42,8 +42,17 @@ export function refuseUnsupported(what: string, got: unknown, cause?: unknown): 
 /** A value for an error message: quoted, escaped, bounded. */
 export function inShort(value: unknown): string {
   if (value === undefined) return "nothing";
-  const text = typeof value === "bigint" ? `${value}` : (JSON.stringify(value) ?? String(value));
+  const text = typeof value === "bigint" ? `${value}` : asJson(value);
   return text.length <= charsMax ? text : `${text.slice(0, charsMax)}... (cut)`;
 }
 
 const charsMax = 120;
+
+/** What nests too deeply to be written is not worth showing. */
+function asJson(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return "a value that nests too deeply";
+  }
+}

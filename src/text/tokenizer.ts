@@ -67,8 +67,9 @@ class JsonTokenizer implements Tokenizer {
     this.bosId = source.bosId === undefined ? this.#idOfConfigured(config.bos_token) : source.bosId;
     const eosId = this.#idOfConfigured(config.eos_token);
     this.eosIds = [...new Set([...(source.eosIds ?? []), ...(eosId === null ? [] : [eosId])])];
-    for (const id of this.eosIds) this.#checkId(id);
-    if (this.bosId !== null) this.#checkId(this.bosId);
+    const name = source.name ?? "tokenizer.json";
+    for (const id of this.eosIds) this.#checkId(id, `${name}: the id that ends a text`);
+    if (this.bosId !== null) this.#checkId(this.bosId, `${name}: the id that begins a text`);
     const template = source.chatTemplate ?? templateOf(config.chat_template);
     if (template !== undefined) {
       this.chatTemplate = new JinjaChatTemplate({
@@ -145,11 +146,11 @@ class JsonTokenizer implements Tokenizer {
     return text === undefined ? null : (this.idOf(text) ?? null);
   }
 
-  #checkId(id: number): void {
+  #checkId(id: number, what = "token id"): void {
     if (Number.isInteger(id) && id >= 0 && id < this.vocabularySize) return;
     throw new BitNetError(
       "text/token-out-of-range",
-      `token id: expected a whole number from 0 to ${this.vocabularySize - 1}, got ${String(id)}`,
+      `${what}: expected a whole number from 0 to ${this.vocabularySize - 1}, got ${String(id)}`,
     );
   }
 }
