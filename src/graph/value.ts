@@ -39,7 +39,7 @@ export function packedSize(layout: LayoutName, rows: number, cols: number): numb
   if (layout === "tile2") {
     return Math.ceil(rows / tileRows) * Math.ceil(cols / tileCols) * 128;
   }
-  if (layout === "hf_ternary") return (rows * cols) / 4;
+  if (layout === "hf_ternary") return Math.ceil(rows / 4) * cols;
   return (rows * cols) / 4 + 32;
 }
 

@@ -49,10 +49,7 @@ pub fn packedSize(layout: abi.Layout, rows: u64, cols: u64) Error!u64 {
             const wide = std.math.divCeil(u64, cols, tile_cols) catch unreachable;
             return tall * wide * tile_size;
         },
-        .hf_ternary => {
-            if (rows % 4 != 0) return error.InvalidProgram;
-            return count / 4;
-        },
+        .hf_ternary => return (std.math.divCeil(u64, rows, 4) catch unreachable) * cols,
         .i2_s_128, .i2_s_64 => {
             const block: u64 = if (layout == .i2_s_128) 128 else 64;
             if (count % block != 0) return error.InvalidProgram;
