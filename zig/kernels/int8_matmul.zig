@@ -2,8 +2,7 @@
 //! y[r, n] = (f32(sum_k x[r,k] * w[n,k]) * (1 / a[r])) * (1 / wa[n]).
 //!
 //! Inputs: x i16 (R, K), a f32 (R), w i8 (N, K), wa f32 (N). Output: y f32 (R, N). The sum is exact
-//! in i32: whoever quantizes picks levels so that it fits. Workers take contiguous weight rows; for
-//! one token these are read once, several at a time so that activations are loaded once for all.
+//! in i32: whoever quantizes picks levels so that it fits. Workers take contiguous weight rows.
 
 const std = @import("std");
 const dot = @import("dot.zig");
@@ -17,11 +16,14 @@ pub fn run(task: *const Task) callconv(.c) void {
     Int8Matmul(dot.native).run(task);
 }
 
+/// Tokens and weight rows of one part of the product.
+const Part = struct { token_start: usize, token_end: usize, row_start: usize, row_end: usize };
+
+const tokens_max = 4;
+
 pub fn Int8Matmul(comptime level: dot.Level) type {
     const D = dot.Wide(level);
     return struct {
-        const tokens_max = 4;
-
         pub fn run(task: *const Task) callconv(.c) void {
             const x = task.in(0);
             const w = task.in(2);
@@ -29,78 +31,84 @@ pub fn Int8Matmul(comptime level: dot.Level) type {
             const share = task.share(w.dims[0]);
             const tokens: usize = x.dims[0];
             const fit = x_cache_size / (2 * @as(usize, @max(x.dims[1], 1)));
-            const piece_max = std.mem.alignForward(usize, @max(fit, 1), tokens_max);
-            var first: usize = 0;
-            while (first < tokens) {
-                const end = @min(tokens, first + piece_max);
-                multiplyPiece(task, first, end, share.start, share.end);
-                first = end;
-            }
+            const step = std.mem.alignForward(usize, @max(fit, 1), tokens_max);
+            var token: usize = 0;
+            while (token < tokens) : (token += step) multiplyPart(task, .{
+                .token_start = token,
+                .token_end = @min(tokens, token + step),
+                .row_start = share.start,
+                .row_end = share.end,
+            });
         }
 
-        /// Tokens `first..end` with weight rows `start..stop`.
-        fn multiplyPiece(
-            task: *const Task,
-            first: usize,
-            end: usize,
-            start: usize,
-            stop: usize,
-        ) void {
-            var row = start;
-            if (end - first == 1) {
-                while (row + 4 <= stop) : (row += 4) multiply(1, 4, task, first, row);
-            } else {
-                while (row + 2 <= stop) : (row += 2) multiplyRows(2, task, first, end, row);
+        /// Weights are one stream from memory while few tokens leave that the limit; for many, two
+        /// rows share each load of activations.
+        fn multiplyPart(task: *const Task, part: Part) void {
+            var row = part.row_start;
+            if (part.token_end - part.token_start > tokens_max) {
+                while (row + 2 <= part.row_end) : (row += 2) multiplyRows(2, task, part, row);
             }
-            while (row < stop) : (row += 1) multiplyRows(1, task, first, end, row);
+            while (row < part.row_end) : (row += 1) multiplyRows(1, task, part, row);
         }
 
-        fn multiplyRows(
-            comptime rows: usize,
-            task: *const Task,
-            first: usize,
-            end: usize,
-            row: usize,
-        ) void {
-            var token = first;
-            while (token + tokens_max <= end) : (token += tokens_max) {
-                multiply(tokens_max, rows, task, token, row);
-            }
-            while (token < end) : (token += 1) multiply(1, rows, task, token, row);
-        }
-
-        fn multiply(
-            comptime tokens: usize,
-            comptime rows: usize,
-            task: *const Task,
-            token: usize,
-            row: usize,
-        ) void {
-            const columns = task.in(0).dims[1];
-            var x: [tokens][]const i16 = undefined;
-            var w: [rows][]const i8 = undefined;
-            inline for (&x, 0..) |*values, t| values.* = task.in(0).row(i16, token + t);
-            inline for (&w, 0..) |*weights, n| weights.* = task.in(2).row(i8, row + n);
-            var parts: [tokens][rows]D.Sums = @splat(@splat(D.zero));
-            var column: usize = 0;
-            while (column + D.elements <= columns) : (column += D.elements) {
-                inline for (0..tokens) |t| inline for (0..rows) |n| {
-                    const values = x[t][column..][0..D.elements];
-                    const weights = w[n][column..][0..D.elements];
-                    parts[t][n] = D.add(parts[t][n], values, weights);
-                };
-            }
-            inline for (0..tokens) |t| inline for (0..rows) |n| {
-                var sum = D.total(parts[t][n]);
-                for (x[t][column..], w[n][column..]) |value, weight| {
-                    sum +%= @as(i32, value) * weight;
+        fn multiplyRows(comptime rows: usize, task: *const Task, part: Part, row: usize) void {
+            var token = part.token_start;
+            while (token < part.token_end) : (token += tokens_max) {
+                switch (@min(part.token_end - token, tokens_max)) {
+                    inline 1...tokens_max => |count| Product(D, count, rows).run(task, token, row),
+                    else => unreachable,
                 }
-                store(task, token + t, row + n, sum);
-            };
+            }
         }
     };
 }
 
+/// Some tokens times some weight rows, all in registers.
+fn Product(comptime D: type, comptime tokens: usize, comptime rows: usize) type {
+    return struct {
+        const Sums = [tokens][rows]D.Sums;
+
+        /// Few sums at a time would wait for each other: neighbouring columns take turns.
+        const turns: usize = @max(1, 4 / (tokens * rows));
+
+        const Operands = struct { x: [tokens][]const i16, w: [rows][]const i8 };
+
+        fn run(task: *const Task, token: usize, row: usize) void {
+            const columns = task.in(0).dims[1];
+            var operands: Operands = undefined;
+            inline for (&operands.x, 0..) |*x, t| x.* = task.in(0).row(i16, token + t);
+            inline for (&operands.w, 0..) |*w, n| w.* = task.in(2).row(i8, row + n);
+            var parts: [turns]Sums = @splat(@splat(@splat(D.zero)));
+            var column: usize = 0;
+            while (column + turns * D.elements <= columns) {
+                inline for (&parts) |*part| {
+                    addStep(part, &operands, column);
+                    column += D.elements;
+                }
+            }
+            while (column + D.elements <= columns) : (column += D.elements) {
+                addStep(&parts[0], &operands, column);
+            }
+            inline for (operands.x, 0..) |x, t| inline for (operands.w, 0..) |w, n| {
+                var sum: i32 = 0;
+                inline for (parts) |part| sum +%= D.total(part[t][n]);
+                for (x[column..], w[column..]) |value, weight| sum +%= @as(i32, value) * weight;
+                store(task, token + t, row + n, sum);
+            };
+        }
+
+        inline fn addStep(sums: *Sums, operands: *const Operands, column: usize) void {
+            inline for (sums, operands.x) |*token_sums, x| {
+                const values = x[column..][0..D.elements];
+                inline for (token_sums, operands.w) |*sum, w| {
+                    sum.* = D.add(sum.*, values, w[column..][0..D.elements]);
+                }
+            }
+        }
+    };
+}
+
+/// The last step of one element.
 fn store(task: *const Task, token: usize, row: usize, sum: i32) void {
     const a = task.in(1).ptr(f32)[token];
     const weight_a = task.in(3).ptr(f32)[row];

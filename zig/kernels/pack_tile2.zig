@@ -21,18 +21,15 @@ pub fn run(task: *const Task) callconv(.c) void {
     for (share.start..share.end) |block| {
         for (0..tiles) |tile| {
             const target = w.data + (block * tiles + tile) * tile_size;
-            packTile(codes, block * block_rows, tile * tile_columns, target[0..tile_size]);
+            packTile(codes, .{ block, tile }, target[0..tile_size]);
         }
     }
 }
 
-/// Source rows and columns past the end are weight 0, code 1.
-fn packTile(
-    codes: *const View,
-    row_first: usize,
-    column_first: usize,
-    target: *[tile_size]u8,
-) void {
+/// Packs the tile at (block, tile) of the matrix; rows and columns past its end are weight 0.
+fn packTile(codes: *const View, at: [2]usize, target: *[tile_size]u8) void {
+    const row_first = at[0] * block_rows;
+    const column_first = at[1] * tile_columns;
     const columns: usize = @min(tile_columns, codes.dims[1] - column_first);
     for (0..block_rows) |r| {
         var row: [tile_columns]u8 = @splat(1);

@@ -15,6 +15,9 @@ const block_rows = output_types.block_rows;
 const tile_columns = gemv.tile_columns;
 const tile_size = gemv.tile_size;
 
+/// Packed bytes of four columns of a block.
+const group_size = tile_size / 4;
+
 /// Columns of a panel: its 128 KiB share the second-level cache with the activations.
 const panel_columns = 4096;
 
@@ -41,115 +44,121 @@ const Pack = struct {
     tokens: usize,
     tiles: usize,
 
-    const Tile = struct { start: usize, count: usize, words: [*]u32 };
+    /// Its tokens begin at `start` in the piece, at `x_start` in the activations.
+    const Tile = struct { start: usize, x_start: usize, count: usize, words: [*]u32 };
 
     /// Tiles differ by one token at most.
     fn tile(pack: *const Pack, index: usize) Tile {
         const start = pack.tokens * index / pack.tiles;
-        const end = pack.tokens * (index + 1) / pack.tiles;
         return .{
             .start = start,
-            .count = end - start,
+            .x_start = pack.first + start,
+            .count = pack.tokens * (index + 1) / pack.tiles - start,
             .words = pack.words + start * pack.groups,
         };
     }
 };
 
-/// `D` is a level of dot.zig.
-pub fn Gemm(comptime D: type) type {
+/// Multiplies all of `work`; `D` is a level of dot.zig.
+pub fn run(comptime D: type, work: *const Work, scratch: []align(64) u8) void {
+    const tokens: usize = work.x.dims[0];
+    const columns = std.mem.alignForward(usize, work.x.dims[1], tile_columns);
+    const panel_width: usize = @min(columns, panel_columns);
+    const panel_size = block_rows * panel_width;
+    const token_size = columns + @sizeOf(Rows) + @sizeOf(i32);
+    const room = (scratch.len - panel_size) / token_size;
+    std.debug.assert(room > 0);
+    const pieces = (tokens + room - 1) / room;
+    for (0..pieces) |piece| {
+        const first = tokens * piece / pieces;
+        const count = tokens * (piece + 1) / pieces - first;
+        const x_sums_at = panel_size + count * @sizeOf(Rows);
+        const pack: Pack = .{
+            .panel = @ptrCast(scratch.ptr),
+            .sums = @ptrCast(@alignCast(scratch.ptr + panel_size)),
+            .x_sums = @ptrCast(@alignCast(scratch.ptr + x_sums_at)),
+            .words = @ptrCast(@alignCast(scratch.ptr + x_sums_at + count * @sizeOf(i32))),
+            .groups = columns / 4,
+            .first = first,
+            .tokens = count,
+            .tiles = (count + D.tile.tokens - 1) / D.tile.tokens,
+        };
+        packTokens(work.x, &pack);
+        for (work.block_start..work.block_end) |block| multiplyBlock(D, work, &pack, block);
+    }
+}
+
+fn multiplyBlock(comptime D: type, work: *const Work, pack: *const Pack, block: usize) void {
+    for (pack.sums[0..pack.tokens], pack.x_sums) |*rows, x_sum| rows.* = @splat(-x_sum);
+    const weights = work.weights + block * pack.groups / 4 * tile_size;
+    var group: usize = 0;
+    while (group < pack.groups) {
+        const end = @min(pack.groups, group + panel_columns / 4);
+        unpackPanel(weights + group / 4 * tile_size, (end - group) / 4, pack.panel);
+        for (0..pack.tiles) |index| {
+            const tile = pack.tile(index);
+            const operands: Operands = .{
+                .panel = pack.panel,
+                .words = tile.words + group * tile.count,
+                .groups = end - group,
+                .next = weights + end * group_size,
+            };
+            switch (tile.count) {
+                inline 1...D.tile.tokens => |count| {
+                    Product(D, count).addTo(pack.sums + tile.start, &operands);
+                },
+                else => unreachable,
+            }
+        }
+        group = end;
+    }
+    for (pack.sums[0..pack.tokens], 0..) |*rows, token| {
+        work.output.store(block, pack.first + token, @alignCast(rows));
+    }
+}
+
+const Operands = struct {
+    panel: [*]const u32, // (groups, 32)
+    words: [*]const u32, // (groups, tokens of the tile)
+    groups: usize,
+    /// Packed weights of the panel after this one, fetched ahead meanwhile.
+    next: [*]const u8,
+};
+
+/// A panel times one tile of tokens.
+fn Product(comptime D: type, comptime tokens: usize) type {
     return struct {
         const Lanes = @Vector(D.lanes, i32);
 
-        pub fn run(work: *const Work, scratch: []align(64) u8) void {
-            const tokens = work.x.dims[0];
-            const columns = std.mem.alignForward(usize, work.x.dims[1], tile_columns);
-            const panel_width: usize = @min(columns, panel_columns);
-            const panel_size = block_rows * panel_width;
-            const token_size = columns + @sizeOf(Rows) + @sizeOf(i32);
-            const room = (scratch.len - panel_size) / token_size;
-            std.debug.assert(room > 0);
-            const pieces = (tokens + room - 1) / room;
-            for (0..pieces) |piece| {
-                const first = tokens * piece / pieces;
-                const count = tokens * (piece + 1) / pieces - first;
-                const x_sums_at = panel_size + count * @sizeOf(Rows);
-                const pack: Pack = .{
-                    .panel = @ptrCast(scratch.ptr),
-                    .sums = @ptrCast(@alignCast(scratch.ptr + panel_size)),
-                    .x_sums = @ptrCast(@alignCast(scratch.ptr + x_sums_at)),
-                    .words = @ptrCast(@alignCast(scratch.ptr + x_sums_at + count * @sizeOf(i32))),
-                    .groups = columns / 4,
-                    .first = first,
-                    .tokens = count,
-                    .tiles = (count + D.tile.tokens - 1) / D.tile.tokens,
-                };
-                packTokens(work.x, &pack);
-                for (work.block_start..work.block_end) |block| multiplyBlock(work, &pack, block);
-            }
-        }
+        /// The rows of a register tile, from `row` on, and a range of groups.
+        const Span = struct { row: usize, start: usize, end: usize };
 
-        fn multiplyBlock(work: *const Work, pack: *const Pack, block: usize) void {
-            for (pack.sums[0..pack.tokens], pack.x_sums) |*rows, x_sum| rows.* = @splat(-x_sum);
-            const tiles = pack.groups / 4;
-            const weights = work.weights + block * tiles * tile_size;
-            var group: usize = 0;
-            while (group < pack.groups) {
-                const end = @min(pack.groups, group + panel_columns / 4);
-                unpackPanel(weights + group / 4 * tile_size, (end - group) / 4, pack.panel);
-                for (0..pack.tiles) |index| {
-                    const tile = pack.tile(index);
-                    switch (tile.count) {
-                        inline 1...D.tile.tokens => |count| {
-                            const words = tile.words + group * count;
-                            multiplyTile(count, pack, words, end - group, pack.sums + tile.start);
-                        },
-                        else => unreachable,
-                    }
-                }
-                group = end;
-            }
-            for (pack.sums[0..pack.tokens], 0..) |*rows, token| {
-                work.output.store(block, pack.first + token, @alignCast(rows));
-            }
-        }
-
-        /// Adds the product of the panel and one tile of tokens to `sums`.
-        fn multiplyTile(
-            comptime tokens: usize,
-            pack: *const Pack,
-            words: [*]const u32, // (groups, tokens)
-            groups: usize,
-            sums: [*]Rows,
-        ) void {
+        fn addTo(sums: [*]Rows, operands: *const Operands) void {
             const step = comptime D.stepsMax(gemv.code_max);
             var row: usize = 0;
             while (row < block_rows) : (row += D.tile.vectors * D.lanes) {
                 var group: usize = 0;
-                while (group < groups) {
-                    const end = @min(groups, group + step);
-                    addGroups(tokens, pack.panel + row, words, group, end, sums, row);
+                while (group < operands.groups) {
+                    const end = @min(operands.groups, group + step);
+                    addRows(sums, operands, .{ .row = row, .start = group, .end = end });
                     group = end;
                 }
             }
         }
 
-        inline fn addGroups(
-            comptime tokens: usize,
-            panel: [*]const u32, // (group, 32)
-            words: [*]const u32, // (group, tokens)
-            start: usize,
-            end: usize,
-            sums: [*]Rows,
-            row: usize,
-        ) void {
+        /// One register tile: its rows over a range of groups.
+        inline fn addRows(sums: [*]Rows, operands: *const Operands, span: Span) void {
+            const row = span.row;
             var parts: [tokens][D.tile.vectors]D.Sums = @splat(@splat(@splat(0)));
-            for (start..end) |group| {
+            for (span.start..span.end) |group| {
+                @prefetch(operands.next + group * group_size, .{ .locality = 2 });
                 var codes: [D.tile.vectors]D.Word = undefined;
                 inline for (&codes, 0..) |*code, v| {
-                    code.* = panel[group * block_rows + v * D.lanes ..][0..D.lanes].*;
+                    const at = group * block_rows + row + v * D.lanes;
+                    code.* = operands.panel[at..][0..D.lanes].*;
                 }
                 inline for (&parts, 0..) |*token_parts, t| {
-                    const x = D.broadcast(words[group * tokens + t]);
+                    const x = D.broadcast(operands.words[group * tokens + t]);
                     inline for (token_parts, codes) |*part, code| part.* = D.add(part.*, code, x);
                 }
             }
@@ -182,18 +191,35 @@ fn unpackPanel(weights: [*]const u8, tiles: usize, panel: [*]align(64) u32) void
 fn packTokens(x: *const View, pack: *const Pack) void {
     for (0..pack.tiles) |index| {
         const tile = pack.tile(index);
-        for (0..tile.count) |t| {
-            const row = x.row(i8, pack.first + tile.start + t);
-            pack.x_sums[tile.start + t] = gemv.sum(row);
-            const whole = row.len / 4;
-            for (0..whole) |group| {
-                tile.words[group * tile.count + t] = @bitCast(row[4 * group ..][0..4].*);
+        for (pack.x_sums[tile.start..][0..tile.count], tile.x_start..) |*x_sum, token| {
+            x_sum.* = gemv.sum(x.row(i8, token));
+        }
+        var t: usize = 0;
+        while (t + 4 <= tile.count) : (t += 4) packRows(4, x, &tile, t);
+        while (t < tile.count) : (t += 1) packRows(1, x, &tile, t);
+    }
+}
+
+/// Packs `count` tokens from the `first`th of the tile on; columns past the last are 0.
+fn packRows(comptime count: usize, x: *const View, tile: *const Pack.Tile, first: usize) void {
+    const columns = x.dims[1];
+    var column: usize = 0;
+    while (column < columns) : (column += tile_columns) {
+        var words: [count][4]u32 = undefined;
+        for (&words, tile.x_start + first..) |*row_words, token| {
+            const row = x.row(i8, token)[column..];
+            if (row.len >= tile_columns) {
+                row_words.* = @bitCast(row[0..tile_columns].*);
+            } else {
+                var padded: [tile_columns]i8 = @splat(0);
+                @memcpy(padded[0..row.len], row);
+                row_words.* = @bitCast(padded);
             }
-            var last: [4]i8 = @splat(0);
-            @memcpy(last[0 .. row.len % 4], row[4 * whole ..]);
-            for (whole..pack.groups) |group| {
-                tile.words[group * tile.count + t] = if (group == whole) @bitCast(last) else 0;
-            }
+        }
+        for (0..4) |group| {
+            var across: [count]u32 = undefined;
+            for (&across, words) |*word, row_words| word.* = row_words[group];
+            tile.words[(column / 4 + group) * tile.count + first ..][0..count].* = across;
         }
     }
 }

@@ -28,89 +28,109 @@ pub fn sum(x: []const i8) i32 {
     return result;
 }
 
-/// `D` is a level of dot.zig.
-pub fn Gemv(comptime D: type) type {
+/// With several tokens the stream moves so slowly that the processor stops fetching ahead by
+/// itself; with one or two it does it better than these hints.
+const prefetch_tokens = 3;
+const prefetch_size = 4096;
+
+/// More tokens than these are better served by the tiles of ternary_gemm.
+pub fn tokensMax(comptime D: type) usize {
+    return if (D.registers == 32 and D.lanes == 16) 8 else 4;
+}
+
+/// The product for a fixed count of tokens; `D` is a level of dot.zig.
+pub fn Gemv(comptime D: type, comptime tokens: usize) type {
     return struct {
-        /// More tokens than these are better served by the tiles of ternary_gemm.
-        pub const tokens_max = if (D.registers == 32 and D.lanes == 16) 8 else 4;
+        /// What is multiplied: one block of weight rows, and activations padded to whole tiles.
+        pub const Operands = struct {
+            weights: [*]const u8, // (tiles, 128)
+            tiles: usize,
+            x: [tokens][*]const u8, // i8 (tokens, tiles * 16)
+        };
+
+        /// `sums[t][n]` = sum over columns of code(n, column) * x[t][column].
+        pub const Sums = [tokens][block_rows]i32;
 
         const vectors = block_rows / D.lanes;
         const Lanes = @Vector(D.lanes, i32);
+        const plan = planned();
+        const Parts = [tokens][plan.pass_vectors][plan.scales]D.Sums;
 
-        /// How the accumulators are spent: rows done in one pass, and sums kept apart by scale.
+        /// How registers are spent: vectors of rows done in one pass, and sums apart by scale.
         const Plan = struct { pass_vectors: usize, scales: usize };
 
-        fn planFor(comptime tokens: usize) Plan {
-            const budget = D.registers / 2 * @sizeOf(D.Word) / @sizeOf(D.Sums);
-            var plan: Plan = .{ .pass_vectors = vectors, .scales = 1 };
-            while (plan.pass_vectors > 1 and tokens * plan.pass_vectors > budget) {
-                plan.pass_vectors /= 2;
+        fn planned() Plan {
+            var best: Plan = .{ .pass_vectors = vectors, .scales = 1 };
+            while (!fits(best)) best.pass_vectors /= 2;
+            while (best.scales < 4) {
+                var more = best;
+                more.scales *= 2;
+                if (codeMax(more.scales) > D.code_limit or !fits(more)) break;
+                best = more;
             }
-            while (plan.scales < 4 and
-                tokens * plan.pass_vectors * plan.scales * 2 <= budget and
-                codeMax(2 * plan.scales) <= D.code_limit) plan.scales *= 2;
-            return plan;
+            return best;
+        }
+
+        /// Sums, weights, codes that several tokens share and masks; two registers remain.
+        fn fits(candidate: Plan) bool {
+            const sum_registers = @sizeOf(D.Sums) / @sizeOf(D.Word);
+            const sums = tokens * candidate.pass_vectors * candidate.scales * sum_registers;
+            const codes = candidate.pass_vectors * @min(tokens, 2);
+            return sums + codes + candidate.scales + 2 <= D.registers;
         }
 
         /// The largest code in place when the lowest `scales` pairs of bits are not shifted.
-        fn codeMax(comptime scales: usize) u64 {
-            return code_max << (2 * (scales - 1));
+        fn codeMax(scales: usize) u64 {
+            return @as(u64, code_max) << @intCast(2 * (scales - 1));
         }
 
-        /// `sums[t][n]` = sum over columns of code(n, column) * x[t][column]; every x has
-        /// `tiles * 16` activations.
-        pub fn run(
-            comptime tokens: usize,
-            weights: [*]const u8, // (tiles, 128)
-            tiles: usize,
-            x: *const [tokens][*]const u8, // i8 (tokens, tiles * 16)
-            sums: *align(64) [tokens][block_rows]i32,
-        ) void {
-            const plan = comptime planFor(tokens);
+        pub fn run(operands: *const Operands, sums: *align(64) Sums) void {
             inline for (0..vectors / plan.pass_vectors) |pass| {
-                const first = pass * plan.pass_vectors * D.lanes;
-                runPass(tokens, plan, weights + 4 * first, tiles, x, sums, first);
+                runPass(operands, pass * plan.pass_vectors * D.lanes, sums);
             }
         }
 
         inline fn runPass(
-            comptime tokens: usize,
-            comptime plan: Plan,
-            weights: [*]const u8,
-            tiles: usize,
-            x: *const [tokens][*]const u8,
-            sums: *align(64) [tokens][block_rows]i32,
+            operands: *const Operands,
             comptime first: usize,
+            sums: *align(64) Sums,
         ) void {
             const span = comptime D.stepsMax(codeMax(plan.scales)) / (4 / plan.scales);
             var totals: [tokens][plan.pass_vectors]Lanes = @splat(@splat(@splat(0)));
             var tile: usize = 0;
-            while (tile < tiles) {
-                var parts: [tokens][plan.pass_vectors][plan.scales]D.Sums =
-                    @splat(@splat(@splat(@splat(0))));
-                const end = @min(tiles, tile + span);
+            while (tile < operands.tiles) {
+                var parts: Parts = @splat(@splat(@splat(@splat(0))));
+                const end = @min(operands.tiles, tile + span);
                 while (tile < end) : (tile += 1) {
-                    addTile(tokens, plan, weights + tile * tile_size, x, tile, &parts);
-                }
-                inline for (0..tokens) |t| inline for (0..plan.pass_vectors) |v| {
-                    inline for (0..plan.scales) |scale| {
-                        totals[t][v] +%= D.total(parts[t][v][scale]) >> @splat(2 * scale);
+                    if (tokens >= prefetch_tokens) {
+                        const ahead = operands.weights + tile * tile_size + prefetch_size;
+                        @prefetch(ahead, .{});
+                        @prefetch(ahead + tile_size / 2, .{});
                     }
-                };
+                    addTile(operands, tile, first, &parts);
+                }
+                inline for (&totals, parts) |*token_totals, token_parts| {
+                    inline for (token_totals, token_parts) |*total, scaled| {
+                        inline for (scaled, 0..) |part, scale| {
+                            total.* +%= D.total(part) >> @splat(2 * scale);
+                        }
+                    }
+                }
             }
-            inline for (0..tokens) |t| inline for (0..plan.pass_vectors) |v| {
-                sums[t][first + v * D.lanes ..][0..D.lanes].* = totals[t][v];
-            };
+            inline for (sums, totals) |*token_sums, token_totals| {
+                inline for (token_totals, 0..) |total, v| {
+                    token_sums[first + v * D.lanes ..][0..D.lanes].* = total;
+                }
+            }
         }
 
         inline fn addTile(
-            comptime tokens: usize,
-            comptime plan: Plan,
-            weights: [*]const u8,
-            x: *const [tokens][*]const u8,
+            operands: *const Operands,
             tile: usize,
-            parts: *[tokens][plan.pass_vectors][plan.scales]D.Sums,
+            comptime first: usize,
+            parts: *Parts,
         ) void {
+            const weights = operands.weights + tile * tile_size + 4 * first;
             var words: [plan.pass_vectors]D.Word = undefined;
             inline for (&words, 0..) |*word, v| {
                 const source: *align(4 * D.lanes) const D.Word =
@@ -124,12 +144,11 @@ pub fn Gemv(comptime D: type) type {
                     const mask: D.Word = @splat(0x03030303 << (2 * scale));
                     code.* = (word >> @splat(2 * (step - scale))) & mask;
                 }
-                inline for (0..tokens) |t| {
-                    const source = x[t] + tile * tile_columns + step * 4;
+                inline for (parts, operands.x) |*token_parts, x| {
+                    const source = x + tile * tile_columns + step * 4;
                     const value = D.broadcast(std.mem.bytesToValue(u32, source[0..4]));
-                    inline for (0..plan.pass_vectors) |v| {
-                        const part = &parts[t][v][scale];
-                        part.* = D.add(part.*, codes[v], value);
+                    inline for (token_parts, codes) |*scaled, code| {
+                        scaled[scale] = D.add(scaled[scale], code, value);
                     }
                 }
             }

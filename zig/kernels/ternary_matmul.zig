@@ -32,16 +32,14 @@ pub fn run(task: *const Task) callconv(.c) void {
 
 pub fn TernaryMatmul(comptime level: dot.Level) type {
     const D = dot.Ternary(level);
-    const Gemv = gemv.Gemv(D);
     return struct {
         pub fn run(task: *const Task) callconv(.c) void {
             const x = task.in(0);
             const w = task.in(2);
-            const tokens = x.dims[0];
-            const share = task.share((w.dims[0] + block_rows - 1) / block_rows);
             std.debug.assert(w.layout == .tile2 and w.dims[1] == x.dims[1]);
             std.debug.assert(w.dims[1] <= columns_max);
-            if (tokens == 0 or share.start == share.end) return;
+            const share = task.share((w.dims[0] + block_rows - 1) / block_rows);
+            if (share.start == share.end) return;
             const work: gemm.Work = .{
                 .weights = w.data,
                 .block_start = share.start,
@@ -49,32 +47,34 @@ pub fn TernaryMatmul(comptime level: dot.Level) type {
                 .x = x,
                 .output = outputOf(task),
             };
-            switch (tokens) {
-                inline 1...Gemv.tokens_max => |count| multiplyFew(count, &work, task.scratch),
-                else => gemm.Gemm(D).run(&work, task.scratch[0..task.scratch_size]),
+            switch (x.dims[0]) {
+                0 => {},
+                inline 1...gemv.tokensMax(D) => |tokens| multiplyFew(tokens, &work, task.scratch),
+                else => gemm.run(D, &work, task.scratch[0..task.scratch_size]),
             }
         }
 
         fn multiplyFew(comptime tokens: usize, work: *const gemm.Work, scratch: [*]u8) void {
+            const Gemv = gemv.Gemv(D, tokens);
             const columns = work.x.dims[1];
             const tiles = (columns + gemv.tile_columns - 1) / gemv.tile_columns;
             const padded_size = tiles * gemv.tile_columns;
-            var rows: [tokens][*]const u8 = undefined;
+            var operands: Gemv.Operands = .{ .weights = undefined, .tiles = tiles, .x = undefined };
             var x_sums: [tokens]i32 = undefined;
-            for (&rows, &x_sums, 0..) |*row, *x_sum, token| {
+            for (&operands.x, &x_sums, 0..) |*row, *x_sum, token| {
                 const values = work.x.row(i8, token);
                 x_sum.* = gemv.sum(values);
                 row.* = @ptrCast(values.ptr);
-                if (columns % gemv.tile_columns == 0) continue;
+                if (columns == padded_size) continue;
                 const padded = scratch[token * padded_size ..][0..padded_size];
                 @memcpy(padded[0..columns], @as([]const u8, @ptrCast(values)));
                 @memset(padded[columns..], 0);
                 row.* = padded.ptr;
             }
             for (work.block_start..work.block_end) |block| {
-                const weights = work.weights + block * tiles * gemv.tile_size;
-                var sums: [tokens][block_rows]i32 align(64) = undefined;
-                Gemv.run(tokens, weights, tiles, &rows, &sums);
+                operands.weights = work.weights + block * tiles * gemv.tile_size;
+                var sums: Gemv.Sums align(64) = undefined;
+                Gemv.run(&operands, &sums);
                 for (&sums, x_sums, 0..) |*token_sums, x_sum, token| {
                     for (token_sums) |*sum| sum.* -= x_sum;
                     work.output.store(block, token, @alignCast(token_sums));
@@ -111,68 +111,86 @@ const Case = struct {
     residual: bool = false,
 };
 
+/// The operands of a case.
+const Data = struct {
+    x: []i8, // (tokens, columns + 3)
+    codes: []i8, // (rows, columns)
+    a: []f32,
+    scale: []f32,
+    bias: []f32,
+    residual: []f32, // (tokens, rows)
+
+    fn init(gpa: std.mem.Allocator, case: Case) !Data {
+        const data: Data = .{
+            .x = try gpa.alloc(i8, case.tokens * (case.columns + 3)),
+            .codes = try gpa.alloc(i8, case.rows * case.columns),
+            .a = try gpa.alloc(f32, case.tokens),
+            .scale = try gpa.alloc(f32, case.rows),
+            .bias = try gpa.alloc(f32, case.rows),
+            .residual = try gpa.alloc(f32, case.tokens * case.rows),
+        };
+        testing.fillInteger(i8, data.x, 1, case.x_low, case.x_high);
+        testing.fillInteger(i8, data.codes, 2, case.weight_low, 1);
+        for (data.a, 0..) |*value, i| value.* = 31.7 + @as(f32, @floatFromInt(i));
+        testing.fillNormal(f32, data.scale, 3, 0.02);
+        testing.fillNormal(f32, data.bias, 4, 1);
+        testing.fillNormal(f32, data.residual, 5, 1);
+        return data;
+    }
+
+    /// The definition.
+    fn reference(data: *const Data, case: Case, y: []f32) void {
+        const k = case.columns;
+        for (0..case.tokens) |r| for (0..case.rows) |n| {
+            var sum: i32 = 0;
+            for (data.x[r * (k + 3) ..][0..k], data.codes[n * k ..][0..k]) |value, weight| {
+                sum += @as(i32, value) * weight;
+            }
+            var value = @as(f32, @floatFromInt(sum)) * data.scale[n];
+            value = value * (1 / data.a[r]);
+            if (case.bias) value = value + data.bias[n];
+            if (case.residual) value = value + data.residual[r * case.rows + n];
+            y[r * case.rows + n] = value;
+        };
+    }
+};
+
 /// Compares every level this machine runs with the definition, bit for bit.
 fn check(case: Case) !void {
     var arena = std.heap.ArenaAllocator.init(std.testing.allocator);
     defer arena.deinit();
     const gpa = arena.allocator();
-    const n = case.rows;
-    const k = case.columns;
-    const x = try gpa.alloc(i8, case.tokens * (k + 3));
-    const codes = try gpa.alloc(i8, n * k);
-    testing.fillInteger(i8, x, 1, case.x_low, case.x_high);
-    testing.fillInteger(i8, codes, 2, case.weight_low, 1);
-    const a = try gpa.alloc(f32, case.tokens);
-    const scale = try gpa.alloc(f32, n);
-    const bias = try gpa.alloc(f32, n);
-    const residual = try gpa.alloc(f32, case.tokens * n);
-    for (a, 0..) |*value, i| value.* = 31.7 + @as(f32, @floatFromInt(i));
-    testing.fillNormal(f32, scale, 3, 0.02);
-    testing.fillNormal(f32, bias, 4, 1);
-    testing.fillNormal(f32, residual, 5, 1);
-    const want = try gpa.alloc(f32, case.tokens * n);
-    for (0..case.tokens) |r| for (0..n) |row| {
-        var sum: i32 = 0;
-        for (x[r * (k + 3) ..][0..k], codes[row * k ..][0..k]) |value, weight| {
-            sum += @as(i32, value) * weight;
-        }
-        var y = @as(f32, @floatFromInt(sum)) * scale[row];
-        y = y * (1 / a[r]);
-        if (case.bias) y = y + bias[row];
-        if (case.residual) y = y + residual[r * n + row];
-        want[r * n + row] = y;
-    };
-    const tiles = (n + 31) / 32 * ((k + 15) / 16);
+    const data: Data = try .init(gpa, case);
+    const tiles = (case.rows + 31) / 32 * ((case.columns + 15) / 16);
     const bytes = try gpa.alignedAlloc(u8, .@"64", tiles * gemv.tile_size);
-    var w = testing.packedRows(.tile2, bytes, n, k);
-    const weights = [_]View{testing.dense(i8, codes, &.{ n, k })};
-    try testing.runSplit(&pack_tile2.run, &weights, &.{w}, {}, &.{bytes});
-    w.row_scale = scale.ptr;
-    const y = try gpa.alloc(f32, want.len);
-    var inputs: [5]View = undefined;
-    inputs[0] = testing.strided(i8, x.ptr, &.{ case.tokens, k }, &.{ k + 3, 1 });
-    inputs[1] = testing.dense(f32, a, &.{case.tokens});
-    inputs[2] = w;
-    var count: usize = 3;
-    if (case.bias) {
-        inputs[count] = testing.dense(f32, bias, &.{n});
-        count += 1;
-    }
-    if (case.residual) {
-        inputs[count] = testing.dense(f32, residual, &.{ case.tokens, n });
-        count += 1;
-    }
-    const outputs = [_]View{testing.dense(f32, y, &.{ case.tokens, n })};
+    var w = testing.packedRows(.tile2, bytes, case.rows, case.columns);
+    const codes = [_]View{testing.dense(i8, data.codes, &.{ case.rows, case.columns })};
+    try testing.runSplit(&pack_tile2.run, &codes, &.{w}, {}, &.{bytes});
+    w.row_scale = data.scale.ptr;
+    var inputs: std.ArrayList(View) = .empty;
+    const x_strides = [_]i64{ case.columns + 3, 1 };
+    try inputs.appendSlice(gpa, &.{
+        testing.strided(i8, data.x.ptr, &.{ case.tokens, case.columns }, &x_strides),
+        testing.dense(f32, data.a, &.{case.tokens}),
+        w,
+    });
+    const shape = [_]u32{ case.tokens, case.rows };
+    if (case.bias) try inputs.append(gpa, testing.dense(f32, data.bias, &.{case.rows}));
+    if (case.residual) try inputs.append(gpa, testing.dense(f32, data.residual, &shape));
     const attrs: Attrs = .{
         .has_bias = @intFromBool(case.bias),
         .has_residual = @intFromBool(case.residual),
     };
+    const want = try gpa.alloc(f32, case.tokens * case.rows);
+    data.reference(case, want);
+    const y = try gpa.alloc(f32, want.len);
+    const outputs = [_]View{testing.dense(f32, y, &shape)};
     inline for (comptime std.enums.values(dot.Level)) |level| if (comptime dot.runs(level)) {
         for ([_]u32{ 1, 2, 3, 8 }) |worker_count| {
             @memset(y, std.math.nan(f32));
             const kernel = &TernaryMatmul(level).run;
             const options: testing.Options = .{ .worker_count = worker_count };
-            const outcome = testing.run(kernel, inputs[0..count], &outputs, attrs, options);
+            const outcome = testing.run(kernel, inputs.items, &outputs, attrs, options);
             try std.testing.expectEqual(@as(@TypeOf(outcome.code), .none), outcome.code);
             const got = std.mem.sliceAsBytes(y);
             std.testing.expectEqualSlices(u8, std.mem.sliceAsBytes(want), got) catch |err| {
@@ -203,6 +221,32 @@ test "ternary_matmul: bias and residual are added in this order" {
             case.residual = with[1];
             try check(case);
         }
+    }
+}
+
+test "ternary_matmul: the output may be the residual itself" {
+    for ([_]u32{ 1, 13 }) |tokens| {
+        const case: Case = .{ .rows = 49, .columns = 40, .tokens = tokens, .residual = true };
+        var arena = std.heap.ArenaAllocator.init(std.testing.allocator);
+        defer arena.deinit();
+        const data: Data = try .init(arena.allocator(), case);
+        const want = try arena.allocator().alloc(f32, data.residual.len);
+        data.reference(case, want);
+        const bytes = try arena.allocator().alignedAlloc(u8, .@"64", 2 * 3 * gemv.tile_size);
+        var w = testing.packedRows(.tile2, bytes, case.rows, case.columns);
+        const codes = [_]View{testing.dense(i8, data.codes, &.{ case.rows, case.columns })};
+        _ = testing.run(&pack_tile2.run, &codes, &.{w}, {}, .{});
+        w.row_scale = data.scale.ptr;
+        const y = testing.dense(f32, data.residual, &.{ tokens, case.rows });
+        const inputs = [_]View{
+            testing.strided(i8, data.x.ptr, &.{ tokens, case.columns }, &.{ case.columns + 3, 1 }),
+            testing.dense(f32, data.a, &.{tokens}),
+            w,
+            y,
+        };
+        const attrs: Attrs = .{ .has_bias = 0, .has_residual = 1 };
+        _ = testing.run(&run, &inputs, &.{y}, attrs, .{ .worker_count = 2 });
+        try std.testing.expectEqualSlices(f32, want, data.residual);
     }
 }
 

@@ -20,18 +20,16 @@ const tq1_size = 54;
 const tq2_size = 66;
 
 pub fn run(task: *const Task) callconv(.c) void {
-    const rows = task.in(0).dims[0];
-    const share = task.share(rows);
-    const first_worker = task.worker == 0;
+    const share = task.share(task.in(0).dims[0]);
     switch (task.in(0).layout) {
         .hf_ternary => {
             for (share.start..share.end) |n| unpackHf(task, n);
-            if (first_worker) task.out(1).ptr(f32)[0] = 1;
+            if (task.worker == 0) task.out(1).ptr(f32)[0] = 1;
         },
         .tq1_0 => for (share.start..share.end) |n| unpackBlocks(tq1_size, unpackTq1, task, n),
         .tq2_0 => for (share.start..share.end) |n| unpackBlocks(tq2_size, unpackTq2, task, n),
-        .i2_s_128 => unpackI2s(128, task, share.start, share.end, first_worker),
-        .i2_s_64 => unpackI2s(64, task, share.start, share.end, first_worker),
+        .i2_s_128 => unpackI2s(128, task),
+        .i2_s_64 => unpackI2s(64, task),
         else => unreachable,
     }
 }
@@ -109,17 +107,12 @@ fn unpackDigits(
 }
 
 /// Blocks run through the whole matrix, so a row may begin and end inside of one.
-fn unpackI2s(
-    comptime block: usize,
-    task: *const Task,
-    start: usize,
-    end: usize,
-    first_worker: bool,
-) void {
+fn unpackI2s(comptime block: usize, task: *const Task) void {
     const w = task.in(0);
+    const share = task.share(w.dims[0]);
     const columns: usize = w.dims[1];
     const quarter = block / 4;
-    for (start..end) |n| {
+    for (share.start..share.end) |n| {
         const codes = task.out(0).row(i8, n);
         var k: usize = 0;
         while (k < columns) {
@@ -131,7 +124,7 @@ fn unpackI2s(
             k += count;
         }
     }
-    if (!first_worker) return;
+    if (task.worker != 0) return;
     const size = (w.dims[0] * columns + block - 1) / block * quarter;
     const bits = std.mem.readInt(u32, w.data[size..][0..4], .little);
     task.out(1).ptr(f32)[0] = @bitCast(bits);
