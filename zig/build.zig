@@ -1,6 +1,7 @@
 //! Builds the core: kernels once for each instruction-set level, then one shared library.
 //!
 //!   zig build                      the library, into zig-out
+//!   zig build -Dlevels=scalar -Dlevels=avx2    with these levels alone, which is quicker
 //!   zig build test                 Zig tests
 //!   zig build abi                  writes src/native/abi.gen.ts
 
@@ -21,8 +22,13 @@ pub fn build(b: *std.Build) void {
         "optimize",
         "Of the library (default: ReleaseSafe around ReleaseFast kernels)",
     ) orelse .ReleaseSafe;
+    const wanted = b.option(
+        []const []const u8,
+        "levels",
+        "Instruction-set levels to compile, scalar among them (default: all)",
+    );
 
-    const library = addCore(b, target, optimize);
+    const library = addCore(b, target, .{ .optimize = optimize, .wanted = wanted });
     b.installArtifact(library);
 
     const generator = b.addExecutable(.{
@@ -52,21 +58,27 @@ pub fn build(b: *std.Build) void {
 fn addCore(
     b: *std.Build,
     target: std.Build.ResolvedTarget,
-    optimize: std.builtin.OptimizeMode,
+    choice: struct { optimize: std.builtin.OptimizeMode, wanted: ?[]const []const u8 },
 ) *std.Build.Step.Compile {
     const os = target.result.os.tag;
     const core = b.createModule(.{
         .root_source_file = b.path("root.zig"),
         .target = target,
-        .optimize = optimize,
+        .optimize = choice.optimize,
         .strip = true,
         .pic = true,
         // Elsewhere the system library is where threads come from; on Linux see threads/os.zig.
         .link_libc = os != .linux,
     });
+    var names: std.ArrayList([]const u8) = .empty;
     for (levelsOf(target.result.cpu.arch)) |level| {
+        if (choice.wanted) |wanted| if (!contains(wanted, level.name)) continue;
         core.addObject(addLevel(b, target, level));
+        names.append(b.allocator, level.name) catch @panic("out of memory");
     }
+    const options = b.addOptions();
+    options.addOption([]const []const u8, "levels", names.items);
+    core.addOptions("core_options", options);
     const library = b.addLibrary(.{
         .name = "bitnet",
         .linkage = .dynamic,
@@ -97,6 +109,11 @@ fn addLevel(
     });
     kernels.addOptions("level_options", options);
     return b.addObject(.{ .name = level.name, .root_module = kernels });
+}
+
+fn contains(names: []const []const u8, name: []const u8) bool {
+    for (names) |one| if (std.mem.eql(u8, one, name)) return true;
+    return false;
 }
 
 fn levelsOf(arch: std.Target.Cpu.Arch) []const Level {

@@ -9,10 +9,14 @@ const task = @import("kernels/task.zig");
 
 const LevelTable = @import("level_table.zig").LevelTable;
 
-pub const levels: []const abi.Isa = switch (builtin.cpu.arch) {
-    .x86_64 => &.{ .scalar, .v2, .avx2, .avxvnni, .avx512vnni, .avx512vbmi },
-    .aarch64 => &.{ .scalar, .neon, .dotprod, .i8mm },
-    else => @compileError("no kernels for this architecture"),
+/// What build.zig compiled, plainest first.
+pub const levels: []const abi.Isa = &compiled;
+
+const compiled = blk: {
+    const names = @import("core_options").levels;
+    var isas: [names.len]abi.Isa = undefined;
+    for (names, &isas) |name, *isa| isa.* = @field(abi.Isa, name);
+    break :blk isas;
 };
 
 var active: *const LevelTable = undefined;
@@ -54,12 +58,14 @@ pub fn best() abi.Isa {
     return result;
 }
 
-/// The levels this processor runs, a bit each by the number of the level.
+/// The compiled levels that this processor runs, a bit each by the number of the level.
 pub fn available() u32 {
-    return switch (builtin.cpu.arch) {
+    var built: u32 = 0;
+    for (levels) |level| built |= bit(level);
+    return built & switch (builtin.cpu.arch) {
         .x86_64 => availableX86(),
         .aarch64 => availableArm(),
-        else => comptime unreachable,
+        else => @compileError("no kernels for this architecture"),
     };
 }
 
