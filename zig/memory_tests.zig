@@ -1,0 +1,16 @@
+//! The tests of the pool alone, for runs under the thread sanitizer and for long campaigns.
+
+test {
+    _ = @import("memory/address_map.zig");
+    _ = @import("memory/arena.zig");
+    _ = @import("memory/arena_index.zig");
+    _ = @import("memory/buddy.zig");
+    _ = @import("memory/direct.zig");
+    _ = @import("memory/limit.zig");
+    _ = @import("memory/meta.zig");
+    _ = @import("memory/size_class.zig");
+    _ = @import("memory/segments.zig");
+    _ = @import("memory/small_test.zig");
+    _ = @import("memory/source.zig");
+    _ = @import("memory/thread_id.zig");
+}
