@@ -1,7 +1,13 @@
 /** A fixture model's forward pass as a graph of a test's own: any rows, any number of sequences. */
 import { join } from "node:path";
 import { openCheckpoint } from "../../src/checkpoint/index.ts";
-import type { Dim, Graph, Sym } from "../../src/graph/index.ts";
+import {
+  type Dim,
+  type Graph,
+  type Sym,
+  samplingColumns,
+  type Value,
+} from "../../src/graph/index.ts";
 import { type Decoder, type LoadedDecoder, loadDecoder } from "../../src/models/index.ts";
 import { type CacheShape, cacheSize } from "../../src/nn/index.ts";
 
@@ -18,10 +24,45 @@ export interface LogitsShape {
   precision?: "exact" | "fast";
 }
 
-/** Records logits of all rows; the state "cache" has pages for all sequences. */
+/** Records logits of all rows into an output; the state "cache" has pages for all sequences. */
 export function recordLogits(graph: Graph, decoder: Decoder, shape: LogitsShape): void {
+  const { x } = recordForward(graph, decoder, shape);
+  const dims: (Dim | Sym)[] = [shape.rows, decoder.config.vocabularySize];
+  const into = graph.output("logits", "f32", dims);
+  decoder.head(graph, x, { precision: shape.precision ?? "exact", into });
+}
+
+/** Records steps that make a token of each sequence and feed it to the next one. */
+export function recordDecode(graph: Graph, decoder: Decoder, sequences: number): void {
+  const rows = sequences;
+  const shape: LogitsShape = { rows, sequences, pages: 2, precision: "fast" };
+  const { x, ids, positions } = recordForward(graph, decoder, shape);
+  const logits = decoder.head(graph, x, { precision: "fast" });
+  const params = graph.input("params", "f32", [rows, samplingColumns]);
+  const history = graph.input("history", "i32", [rows, 128]);
+  const lengths = graph.input("lengths", "i32", [rows]);
+  const probs = graph.one("sampling_probs", [logits, params, history, lengths]);
+  const random = graph.input("random", "u32", [rows, 4]);
+  const [token, next] = graph.apply("sample", [probs, random], {
+    into: [undefined, undefined, history, lengths],
+  }) as [Value, Value];
+  graph.apply("emit", [token], { into: [graph.output("ring", "i32", [64, rows])] });
+  const done = graph.input("done", "i32", [rows]);
+  const stops = graph.input("stops", "i32", [rows, 4]);
+  graph.feedback(graph.one("stop_when", [token, stops, done]), done);
+  graph.feedback(next, random);
+  const one = graph.input("one", "i32", [rows]);
+  graph.feedback(graph.one("add", [positions, one]), positions);
+  graph.feedback(token, ids);
+}
+
+function recordForward(
+  graph: Graph,
+  decoder: Decoder,
+  shape: LogitsShape,
+): { x: Value; ids: Value; positions: Value } {
   const { rows, sequences, pages, precision = "exact" } = shape;
-  const { layerCount, groupCount, headWidth, vocabularySize } = decoder.config;
+  const { layerCount, groupCount, headWidth } = decoder.config;
   const cacheShape: CacheShape = {
     layerCount,
     groupCount,
@@ -37,6 +78,5 @@ export function recordLogits(graph: Graph, decoder: Decoder, shape: LogitsShape)
   const ids = graph.input("ids", "i32", [rows]);
   const cache = graph.state("cache", cacheSize(cacheShape));
   const x = decoder.forward(graph, { ids, places, cache, cacheShape });
-  const dims: (Dim | Sym)[] = [rows, vocabularySize];
-  decoder.head(graph, x, { precision, into: graph.output("logits", "f32", dims) });
+  return { x, ids, positions: places.positions };
 }

@@ -1,0 +1,37 @@
+/** What holds for every op alike: same bits everywhere, any number of rows, none included. */
+import { describe, expect, test } from "bun:test";
+import { Op } from "../../src/native/index.ts";
+import { everyOp, rowsMax } from "./every-op.ts";
+import { everywhere, type Results } from "./everywhere.ts";
+
+const cases = everyOp();
+
+/** Bytes that are not as the harness filled them before the run. */
+function touched(results: Results): number {
+  const bytes = Object.values(results).flatMap((result) => [...result]);
+  return bytes.filter((byte) => byte !== 0x55).length;
+}
+
+/** Their work is a whole matrix, whatever the rows are. */
+const rowless = ["unpack_ternary", "pack_tile2"];
+
+describe("every op", () => {
+  test("has a case", () => {
+    expect([...cases.keys()].sort()).toEqual(Object.keys(Op).sort() as never);
+  });
+
+  for (const [op, { graph, inputs }] of cases) {
+    test(`${op}: same bits on all levels and threads, and nothing is touched without rows`, async () => {
+      const states: Record<string, ArrayBufferView> = {};
+      if (op === "sample") states.lengths = new Int32Array(rowsMax);
+      const all = await everywhere(graph, { inputs, states });
+      expect(touched(all)).toBeGreaterThan(0);
+      const some = await everywhere(graph, { inputs, states, syms: { rows: 1 } });
+      if (rowless.includes(op)) return;
+      const none = await everywhere(graph, { inputs, states, syms: { rows: 0 } });
+      const kept = op === "sample" ? 4 * rowsMax : 0;
+      expect(touched(none)).toBe(kept);
+      expect(touched(some)).toBeLessThan(touched(all));
+    });
+  }
+});

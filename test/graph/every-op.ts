@@ -1,0 +1,206 @@
+/** Each op as a small graph of one instruction, with inputs that suit it: rows are a symbol. */
+import { type Dim, dimOf, Graph, Sym, samplingColumns, type Value } from "../../src/graph/index.ts";
+import { type OpName, pagePositions, Region } from "../../src/native/index.ts";
+import { normals } from "./reference.ts";
+
+export interface OpCase {
+  graph: Graph;
+  inputs: Record<string, ArrayBufferView>;
+}
+
+export const rowsMax = 5;
+const width = 24;
+const outputs = 40;
+const heads = 4;
+const groups = 2;
+const pages = 2;
+
+/** One builder an op, so that a new op without one does not compile. */
+const recorders: Record<OpName, (recording: Recording) => void> = {
+  copy: (r) => r.one([r.f32("x", width)]),
+  add: (r) => r.one([r.f32("x", width), r.f32("z", width)]),
+  sub: (r) => r.one([r.f32("x", width), r.f32("z", width)]),
+  mul: (r) => r.one([r.f32("x", width), r.f32("z", width)]),
+  div: (r) => r.one([r.f32("x", width), r.f32("z", width)]),
+  softmax: (r) => r.one([r.f32("x", width)]),
+  embedding: (r) => r.one([r.ids("ids"), r.fixed("table", 9, width)]),
+  rms_norm: (r) => r.one([r.f32("x", width), r.fixed("gamma", width)], { eps: 1e-5 }),
+  quantize_rows: (r) => r.one([r.f32("x", width)], { levels: 127 }),
+  rms_norm_quantize: (r) => r.one([r.f32("x", width), r.fixed("gamma", width)], { eps: 1e-5 }),
+  ternary_matmul: (r) => {
+    const operands = [r.i8("q", width), r.scale(), r.ternary(), r.fixed("bias", outputs)];
+    r.one([...operands, r.f32("z", outputs)], { has_bias: 1, has_residual: 1 });
+  },
+  int8_matmul: (r) => {
+    const x = r.input("x", "i16", [r.rows, width]);
+    const w = r.input("w", "i8", [outputs, width]);
+    r.one([x, r.scale(), w, r.fixed("wa", outputs)]);
+  },
+  dense_matmul: (r) => {
+    const operands = [r.f32("x", width), r.fixed("w", outputs, width), r.fixed("bias", outputs)];
+    r.one(operands, { has_bias: 1 });
+  },
+  rope_angles: (r) => r.one([r.ids("positions"), r.fixed("frequencies", 6)], { scale: 1 }),
+  rope: (r) => {
+    const x = r.f32("x", heads * width).splitLast(heads, width);
+    r.one([x, r.f32("cos", width / 2), r.f32("sin", width / 2)]);
+  },
+  kv_write: (r) => {
+    const k = r.f32("k", groups * width).splitLast(groups, width);
+    const v = r.f32("v", groups * width).splitLast(groups, width);
+    r.into([k, v, ...r.places()], r.cache());
+  },
+  attention: (r) => {
+    const q = r.f32("q", heads * width).splitLast(heads, width);
+    r.one([q, ...r.cache(), ...r.places()], { scale: 0.2 });
+  },
+  gated_activation: (r) =>
+    r.one([r.f32("gate", width), r.f32("up", width)], { activation: "silu" }),
+  gather_rows: (r) => r.one([r.fixed("x", 9, width), r.ids("rows")]),
+  sampling_probs: (r) => {
+    const lengths = r.input("lengths", "i32", [r.rows]);
+    const history = r.input("history", "i32", [r.rows, 3]);
+    r.one([r.f32("logits", width), r.f32("params", samplingColumns), history, lengths]);
+  },
+  sample: (r) => {
+    const random = r.input("random", "u32", [r.rows, 4]);
+    const history = r.state("history", 3);
+    const lengths = r.state("lengths", 1);
+    const flat = r.graph.stateValue(lengths.storage, { dtype: "i32", dims: [dimOf(r.rows)] });
+    r.into([r.probabilities(), random], [undefined, undefined, history, flat]);
+  },
+  emit: (r) => r.into([r.ids("token")], [r.graph.output("ring", "i32", [4, r.rows])]),
+  stop_when: (r) => {
+    const stops = r.input("stops", "i32", [r.rows, 2]);
+    r.one([r.ids("token"), stops, r.input("done", "i32", [r.rows])]);
+  },
+  abs_stats: (r) => r.one([r.f32("w", width)]),
+  ternarize: (r) => r.one([r.f32("w", width), r.fixed("scale", 1)]),
+  unpack_ternary: (r) => r.one([r.packed("hf_ternary")]),
+  pack_tile2: (r) => r.into([r.input("codes", "i8", [outputs, width])], [r.packed("tile2")]),
+};
+
+class Recording {
+  readonly graph = new Graph();
+  readonly inputs: Record<string, ArrayBufferView> = {};
+
+  constructor(
+    readonly op: OpName,
+    readonly rows: Sym,
+  ) {}
+
+  /** The op's outputs, each in an output or state of its own. */
+  one(operands: Value[], attrs: Record<string, number | string> = {}): void {
+    this.into(operands, [], attrs);
+  }
+
+  into(operands: Value[], given: (Value | undefined)[], attrs = {}): void {
+    const { graph, op } = this;
+    const made = graph.apply(op, operands, { attrs, into: given });
+    made.forEach((value, index) => {
+      if (value.storage.kind !== "arena") return;
+      graph.one("copy", [value], { into: [graph.output(`y${index}`, value.dtype, value.dims)] });
+    });
+  }
+
+  input(name: string, dtype: "i8" | "i16" | "i32" | "u32" | "f32", dims: (Dim | Sym)[]): Value {
+    const value = this.graph.input(name, dtype, dims);
+    const bytes = new Uint8Array(value.storage.size);
+    for (let at = 0; at < bytes.length; at += 1) bytes[at] = at * 37 + 11;
+    if (dtype === "i32" || dtype === "u32") bytes.fill(0);
+    this.inputs[name] = dtype === "f32" ? normals(bytes.length / 4, bytes.length) : bytes;
+    return value;
+  }
+
+  f32(name: string, columns: number): Value {
+    return this.input(name, "f32", [this.rows, columns]);
+  }
+
+  fixed(name: string, ...dims: number[]): Value {
+    return this.input(name, "f32", dims);
+  }
+
+  i8(name: string, columns: number): Value {
+    return this.input(name, "i8", [this.rows, columns]);
+  }
+
+  scale(): Value {
+    return this.input("a", "f32", [this.rows]);
+  }
+
+  ids(name: string): Value {
+    const value = this.input(name, "i32", [this.rows]);
+    this.inputs[name] = Int32Array.from({ length: rowsMax }, (_, row) => row);
+    return value;
+  }
+
+  probabilities(): Value {
+    const value = this.f32("probs", width);
+    this.inputs.probs = new Float32Array(rowsMax * width).fill(1 / width);
+    return value;
+  }
+
+  state(name: string, columns: number): Value {
+    const storage = this.graph.state(name, 4 * rowsMax * columns);
+    return this.graph.stateValue(storage, { dtype: "i32", dims: [dimOf(this.rows), columns] });
+  }
+
+  places(): Value[] {
+    return [
+      this.ids("positions"),
+      this.input("sequences", "i32", [this.rows]),
+      this.input("pages", "i32", [1, pages]),
+    ];
+  }
+
+  cache(): [Value, Value] {
+    const size = pages * groups * width * pagePositions * 2;
+    const state = this.graph.state("cache", 2 * size);
+    return [
+      this.graph.stateValue(state, { dtype: "f16", dims: [pages, groups, width, pagePositions] }),
+      this.graph.stateValue(state, {
+        dtype: "f16",
+        dims: [pages, groups, pagePositions, width],
+        offset: size,
+      }),
+    ];
+  }
+
+  packed(layout: "tile2" | "hf_ternary"): Value {
+    const storage = this.graph.state("packed", 4096);
+    return this.graph.packedState(storage, layout, [outputs, width]);
+  }
+
+  /** A constant with row scales; its region is as long-lived as the graph. */
+  ternary(): Value {
+    const region = Region.create(2 * 2 * 128 + outputs * 4);
+    region.bytes(0, 512).fill(0x55);
+    const rowScale = {
+      region,
+      offset: 512,
+      dtype: "f32",
+      layout: "strided",
+      shape: [outputs],
+    } as const;
+    const shape = [outputs, width];
+    return this.graph.constant({
+      region,
+      offset: 0,
+      dtype: "i8",
+      layout: "tile2",
+      shape,
+      rowScale,
+    });
+  }
+}
+
+/** All ops, each recorded for up to `rowsMax` rows. */
+export function everyOp(): Map<OpName, OpCase> {
+  const cases = new Map<OpName, OpCase>();
+  for (const op of Object.keys(recorders) as OpName[]) {
+    const recording = new Recording(op, new Sym("rows", rowsMax, 0));
+    recorders[op](recording);
+    cases.set(op, { graph: recording.graph, inputs: recording.inputs });
+  }
+  return cases;
+}
