@@ -50,7 +50,7 @@ export class Program implements Disposable {
   }
 
   /** Runs off the event loop; resolves with the steps done. */
-  submit(run: ProgramRun): Promise<number> {
+  async submit(run: ProgramRun): Promise<number> {
     return submitRun(this.#request(run), run);
   }
 

@@ -11,7 +11,12 @@ import { decodeStruct, type StructValues } from "./structs.ts";
 export { JSCallback, toArrayBuffer };
 
 type Arg = number | NodeJS.TypedArray | ArrayBufferView | null;
-type Functions = Record<keyof typeof functions, (...args: Arg[]) => number>;
+type Declared = typeof functions;
+type ArgEach<Words extends readonly string[]> = { -readonly [Index in keyof Words]: Arg };
+/** As many arguments as the declaration has: one too few is a crash, not an error. */
+type Functions = {
+  [Name in keyof Declared]: (...args: ArgEach<Declared[Name]["args"]>) => number;
+};
 
 /** What the core runs on. */
 export interface CoreInfo {

@@ -92,10 +92,11 @@ export function runNow(request: RunRequest): void {
 
 /**
  * Submits a run; resolves with the steps done when it has ended, early ends included.
- * @throws BitNetError `native/aborted` on the signal, `native/run-failed` on bad data.
+ * @throws BitNetError `native/aborted` on the signal, `native/run-failed` on bad data,
+ * `native/invalid-argument`, and what `onStep` throws, which ends the run.
  */
-export function submitRun(request: RunRequest, options: RunOptions = {}): Promise<number> {
-  if (options.signal?.aborted) return Promise.reject(abortError());
+export async function submitRun(request: RunRequest, options: RunOptions = {}): Promise<number> {
+  if (options.signal?.aborted) throw abortError();
   const args = encodeArgs(request);
   const ticket = new Uint32Array(1);
   check(core().bn_run_submit(request.program.handle, args, args.byteLength, ticket), "submitting");
@@ -104,6 +105,7 @@ export function submitRun(request: RunRequest, options: RunOptions = {}): Promis
     const cancel = (): void => check(core().bn_run_cancel(handle), "cancelling a run");
     options.signal?.addEventListener("abort", cancel, { once: true });
     let stepsSeen = 0;
+    let thrown: { error: unknown } | undefined;
     const statusBytes = new Uint8Array(RunStatusLayout.size);
     const pending: Pending = {
       poll() {
@@ -111,7 +113,12 @@ export function submitRun(request: RunRequest, options: RunOptions = {}): Promis
         const status = decodeStruct(RunStatusLayout, statusBytes);
         if (status.steps_done > stepsSeen) {
           stepsSeen = status.steps_done;
-          options.onStep?.(stepsSeen);
+          try {
+            if (!thrown) options.onStep?.(stepsSeen);
+          } catch (error) {
+            thrown = { error };
+            cancel();
+          }
         }
         return status.state > RunState.running;
       },
@@ -119,6 +126,7 @@ export function submitRun(request: RunRequest, options: RunOptions = {}): Promis
         options.signal?.removeEventListener("abort", cancel);
         check(core().bn_run_release(handle), "releasing a run");
         try {
+          if (thrown) throw thrown.error;
           const status = decodeStruct(RunStatusLayout, statusBytes);
           throwUnlessDone(status);
           resolve(status.steps_done);

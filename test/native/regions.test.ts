@@ -1,0 +1,191 @@
+/** Buffers of the core: bounds, files, and who keeps them alive until when. */
+import { describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { core } from "../../src/native/core.ts";
+import { memoryMetrics, Region, Status } from "../../src/native/index.ts";
+import {
+  countingInputs,
+  countingProgram,
+  endless,
+  pairInputs,
+  pairProgram,
+  pairSize,
+} from "./counting.ts";
+
+/** Collects until nothing more goes. */
+async function collectAll(): Promise<void> {
+  for (let last = -1; last !== memoryMetrics().used; ) {
+    last = memoryMetrics().used;
+    for (let round = 0; round < 3; round += 1) {
+      Bun.gc(true);
+      await Bun.sleep(1);
+    }
+  }
+}
+
+describe("a region", () => {
+  test("is zeroed, and refuses sizes that no machine has", () => {
+    for (const size of [1, 1000, 1 << 20, (3 << 20) + 1]) {
+      using region = Region.create(size);
+      expect(region.bytes().length).toBe(size);
+      expect(region.bytes().every((byte) => byte === 0)).toBe(true);
+    }
+    for (const size of [0, -1, 1.5, Number.NaN, 2 ** 50, 2 ** 60, Number.POSITIVE_INFINITY]) {
+      expect(() => Region.create(size)).toThrow(`allocating ${size} bytes`);
+    }
+  });
+
+  test("gives views of any part, and none beyond its ends", () => {
+    using region = Region.create(100);
+    region.bytes(10, 5).fill(7);
+    expect([...region.bytes(9, 7)]).toEqual([0, 7, 7, 7, 7, 7, 0]);
+    expect(region.bytes(100).length).toBe(0);
+    expect(region.bytes(10, 5).buffer).toBe(region.bytes(10, 5).buffer);
+    for (const [offset, size] of [
+      [0, 101],
+      [96, 5],
+      [-1, 2],
+      [101, 0],
+    ] as const) {
+      expect(() => region.bytes(offset, size)).toThrow(RangeError);
+    }
+  });
+
+  test("takes its views away when it is released", () => {
+    const region = Region.create(100);
+    const views = [region.bytes(), region.bytes(20, 10)];
+    region[Symbol.dispose]();
+    expect(views.map((view) => view.length)).toEqual([0, 0]);
+    expect(region.disposed).toBe(true);
+    region[Symbol.dispose]();
+    expect(() => region.bytes()).toThrow("after its release");
+    expect(() => region.handle).toThrow("after its release");
+  });
+
+  test("maps and reads files, all of what is asked or nothing", () => {
+    const folder = mkdtempSync(join(tmpdir(), "region-"));
+    const path = join(folder, "ten bytes");
+    try {
+      writeFileSync(path, "0123456789");
+      using mapped = Region.map(path, 10);
+      expect(new TextDecoder().decode(mapped.bytes(2, 5))).toBe("23456");
+      expect(() => Region.map(path, 11)).toThrow("shorter");
+      expect(() => Region.map(join(folder, "none"), 1)).toThrow("cannot be opened");
+      using region = Region.create(16);
+      region.readFile({ path, offset: 3, size: 4 }, 5);
+      expect(new TextDecoder().decode(region.bytes(4, 6))).toBe("\x003456\0");
+      expect(() => region.readFile({ path, offset: 7, size: 4 })).toThrow("shorter");
+      expect(() => region.readFile({ path, offset: 0, size: 10 }, 7)).toThrow("out of range");
+      expect(() => region.readFile({ path: folder, offset: 0, size: 1 })).toThrow();
+      expect(() => mapped.readFile({ path, offset: 0, size: 1 })).toThrow();
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
+describe("memory", () => {
+  test("that is forgotten is collected, in a synchronous loop too", async () => {
+    await collectAll();
+    const before = memoryMetrics();
+    for (let index = 0; index < 20_000; index += 1) Region.create(2000);
+    expect(memoryMetrics().regions - before.regions).toBeLessThan(15_000);
+    await collectAll();
+    expect(memoryMetrics().regions - before.regions).toBeLessThan(10);
+  });
+
+  test("stays while one of its views is in use, then goes", async () => {
+    await collectAll();
+    const before = memoryMetrics().regions;
+    const work = (): void => {
+      const views = Array.from({ length: 100 }, (_, index) => {
+        const region = Region.create(1 << 12);
+        return new Int32Array(region.bytes(64, 1024).buffer).fill(index);
+      });
+      Bun.gc(true);
+      expect(memoryMetrics().regions - before).toBe(100);
+      expect(views.every((view, index) => view.every((value) => value === index))).toBe(true);
+    };
+    work();
+    await collectAll();
+    expect(memoryMetrics().regions - before).toBeLessThan(10);
+  });
+
+  test("of programs, runs and regions is all given back", async () => {
+    await collectAll();
+    const before = memoryMetrics();
+    for (let round = 0; round < 5; round += 1) {
+      using program = pairProgram(round % 2 === 0);
+      using first = Region.create(pairSize);
+      using second = Region.create(pairSize);
+      const run = { inputs: pairInputs, regions: { first, second }, steps: 20 };
+      await Promise.all([program.submit(run), program.submit(run), program.submit(run)]);
+      program.now({ ...run, steps: 1 });
+      const abort = new AbortController();
+      const stopped = program.submit({ ...run, steps: endless, signal: abort.signal });
+      abort.abort();
+      await expect(stopped).rejects.toMatchObject({ code: "native/aborted" });
+    }
+    const after = memoryMetrics();
+    expect([after.used, after.mapped, after.regions]).toEqual([
+      before.used,
+      before.mapped,
+      before.regions,
+    ]);
+    expect(after.peak).toBeGreaterThanOrEqual(before.used + 2 * pairSize);
+  });
+
+  test("that a run uses outlives its release, and goes with the run", async () => {
+    const before = memoryMetrics();
+    const program = countingProgram();
+    const count = Region.create(1 << 16);
+    const abort = new AbortController();
+    const run = program.submit({
+      inputs: countingInputs,
+      regions: { count },
+      steps: endless,
+      signal: abort.signal,
+    });
+    count[Symbol.dispose]();
+    program[Symbol.dispose]();
+    // What comes next must not get the same memory.
+    using other = Region.create(1 << 16);
+    await Bun.sleep(5);
+    expect(other.bytes().every((byte) => byte === 0)).toBe(true);
+    expect(memoryMetrics().used - before.used).toBeGreaterThanOrEqual(2 << 16);
+    abort.abort();
+    await expect(run).rejects.toMatchObject({ code: "native/aborted" });
+    expect(memoryMetrics().used - before.used).toBe(1 << 16);
+  });
+});
+
+test("handles that never were, or are gone, are refused by every function", () => {
+  const region = Region.create(64);
+  const stale = region.handle;
+  region[Symbol.dispose]();
+  const out = new Float64Array(8);
+  const args = new Uint8Array(64);
+  for (const bad of [0, stale, 1, 0xffff_ffff, (stale ^ 0x8000_0000) >>> 0, 0xf_ffff]) {
+    const statuses = [
+      core().bn_region_release(bad),
+      core().bn_region_address(bad, out),
+      core().bn_region_advise_cold(bad),
+      core().bn_region_read(bad, 0, args, 1, 0, 1),
+      core().bn_program_release(bad),
+      core().bn_run_now(bad, args, args.length, out),
+      core().bn_run_submit(bad, args, args.length, out),
+      core().bn_run_poll(bad, out),
+      core().bn_run_cancel(bad),
+      core().bn_run_wait(bad, 0),
+      core().bn_run_release(bad),
+      core().bn_profile_set(bad, 1),
+      core().bn_profile_read(bad, out, 1),
+    ];
+    expect(statuses).toEqual(statuses.map(() => Status.invalid_handle));
+  }
+  // A new region in the old place has another handle.
+  using next = Region.create(64);
+  expect(next.handle).not.toBe(stale);
+});
