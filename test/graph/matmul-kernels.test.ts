@@ -23,13 +23,15 @@ interface TernaryShape {
   inputs: number;
   bias?: boolean;
   residual?: boolean;
+  /** Every activation, with weights of 1: the largest sums there can be. */
+  extreme?: number;
 }
 
 /** Runs one product with a sliced q, residual and y, and compares it bit for bit. */
 async function checkTernary(shape: TernaryShape): Promise<void> {
-  const { tokens, outputs, inputs, bias = false, residual = false } = shape;
+  const { tokens, outputs, inputs, bias = false, residual = false, extreme } = shape;
   const graph = new Graph();
-  const codes = integers(outputs * inputs, outputs + inputs, [-1, 1]);
+  const codes = integers(outputs * inputs, outputs + inputs, extreme ? [1, 1] : [-1, 1]);
   using weights = regionOf(packTile2(Int8Array.from(codes), outputs, inputs));
   const rowScale = normals(outputs, 2, 0.02);
   using scales = regionOf(rowScale, 4);
@@ -58,7 +60,7 @@ async function checkTernary(shape: TernaryShape): Promise<void> {
   graph.one("ternary_matmul", operands, { attrs, into: [y] });
 
   const content = {
-    q: Int8Array.from(integers(tokens * wide, 7, [-128, 127])),
+    q: Int8Array.from(integers(tokens * wide, 7, extreme ? [extreme, extreme] : [-128, 127])),
     a: normals(tokens, 8).map((value) => 30 + Math.abs(value)),
     ...(bias && { bias: normals(outputs, 9) }),
     ...(residual && { residual: normals(tokens * outputs, 10) }),
@@ -107,7 +109,11 @@ describe("ternary_matmul", () => {
   });
 
   test("long rows of extreme activations keep exact sums", async () => {
-    for (const tokens of [1, 9]) await checkTernary({ tokens, outputs: 33, inputs: 9001 });
+    for (const tokens of [1, 2, 4, 9]) {
+      for (const extreme of [-128, 127]) {
+        await checkTernary({ tokens, outputs: 33, inputs: 9001, extreme });
+      }
+    }
   });
 });
 

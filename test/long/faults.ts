@@ -1,0 +1,161 @@
+/** Faults that a slip of the hand could make, and the part of the suite that must notice each. */
+
+export interface Fault {
+  name: string;
+  file: string;
+  /** Stands in the file exactly once. */
+  find: string;
+  replace: string;
+  /** Test files, below test/. */
+  tests: string[];
+  /** Processors whose code it is in; all when absent. */
+  arch?: NodeJS.Architecture;
+}
+
+const logits = "models/reference-logits.test.ts";
+const states = "models/hidden-states.test.ts";
+
+export const faults: Fault[] = [
+  {
+    name: "activations are rounded down",
+    file: "zig/kernels/quantize_rows.zig",
+    find: "roundClip(x * lanes.splat(a), ",
+    replace: "roundClip(@floor(x * lanes.splat(a)), ",
+    tests: [logits],
+  },
+  {
+    name: "halves are rounded away from zero",
+    file: "zig/kernels/quantize_rows.zig",
+    find: "roundClip(x * lanes.splat(a), ",
+    replace: "roundClip(@round(x * lanes.splat(a)), ",
+    tests: ["graph/row-kernels.test.ts"],
+  },
+  {
+    name: "the norm's eps is left out",
+    file: "zig/kernels/rms_norm.zig",
+    find: "@sqrt(mean + eps)",
+    replace: "@sqrt(mean + 0 * eps)",
+    tests: [states],
+  },
+  {
+    name: "a stored weight_scale divides where it should multiply",
+    file: "src/models/load.ts",
+    find: "plan.scheme.scaleMultiplies ? stored",
+    replace: "!plan.scheme.scaleMultiplies ? stored",
+    tests: [logits],
+  },
+  {
+    name: "keys and values are written one position late",
+    file: "zig/kernels/kv_write.zig",
+    find: "@mod(position, page_positions)",
+    replace: "@mod(position + 1, page_positions)",
+    tests: [logits],
+  },
+  {
+    name: "attention sees one position too many",
+    file: "zig/kernels/attention_tile.zig",
+    find: "query.position - first_position + 1)",
+    replace: "query.position - first_position + 2)",
+    tests: [logits],
+  },
+  {
+    name: "heads read the keys of another group",
+    file: "zig/kernels/attention.zig",
+    find: ".group = group,\n        };",
+    replace: ".group = plan.group_count - 1 - group,\n        };",
+    tests: [logits],
+  },
+  {
+    name: "the planner sets no barrier",
+    file: "src/graph/plan.ts",
+    find: "return { node, barrier, serial, work };",
+    replace: "return { node, barrier: false, serial, work };",
+    tests: [logits],
+  },
+  {
+    name: "what an instruction makes lies on what it reads",
+    file: "src/graph/plan.ts",
+    find: "other.first <= life.last && life.first <= other.last",
+    replace: "other.first < life.last && life.first < other.last",
+    tests: [logits],
+  },
+  {
+    name: "workers pass a barrier without waiting",
+    file: "zig/program/execute.zig",
+    find: "if (instr.flags & @intFromEnum(abi.InstrFlag.barrier_before) != 0) {",
+    replace:
+      "if (index % 2 == 0 and instr.flags & @intFromEnum(abi.InstrFlag.barrier_before) != 0) {",
+    tests: ["engine/same-bits.test.ts", "models/long-context.test.ts"],
+  },
+  {
+    name: "the norm behind attention is skipped",
+    file: "src/models/decoder.ts",
+    find: "layer.attentionSubNorm ? rmsNorm(graph, mixed, layer.attentionSubNorm) : mixed",
+    replace: "mixed",
+    tests: [logits],
+  },
+  {
+    name: "pairs are rotated the other way",
+    file: "zig/kernels/rope.zig",
+    find: "a * c - b * s",
+    replace: "a * c + b * s",
+    tests: [states],
+  },
+  {
+    name: "relu² is not squared",
+    file: "zig/kernels/gated_activation.zig",
+    find: "return positive * positive;",
+    replace: "return positive;",
+    tests: [states],
+  },
+  {
+    name: "two columns of a packed tile change places",
+    file: "zig/kernels/pack_tile2.zig",
+    find: "row[4 + j] << 2 | row[8 + j] << 4",
+    replace: "row[8 + j] << 2 | row[4 + j] << 4",
+    tests: [states],
+  },
+  {
+    name: "top-p drops one token too many",
+    file: "zig/kernels/sampling_filters.zig",
+    find: "removeBelow(w, cut);",
+    replace: "removeBelow(w, @bitCast(low + 1));",
+    tests: ["generate/sampling-kernels.test.ts"],
+  },
+  {
+    name: "the repetition penalty does not see the prompt",
+    file: "src/engine/session.ts",
+    find: "historyLength: Int32Array.of(tokens.length)",
+    replace: "historyLength: Int32Array.of(0)",
+    tests: ["engine/repetition-penalty.test.ts"],
+  },
+  {
+    name: "a reused prefix is one token too long",
+    file: "src/engine/session.ts",
+    find: "    return count;\n",
+    replace: "    return Math.min(count + 1, this.#cached.length);\n",
+    tests: ["engine/generate.test.ts"],
+  },
+  {
+    name: "each native run begins its draws anew",
+    file: "src/engine/session.ts",
+    find: "random[random.length - 1] = draws;",
+    replace: "random[random.length - 1] = 0 * draws;",
+    tests: ["engine/generate.test.ts"],
+  },
+  {
+    name: "a model keeps its mapped files when it is disposed",
+    file: "src/models/store.ts",
+    find: "for (const region of this.#files.values()) region[Symbol.dispose]();",
+    replace: "",
+    tests: ["engine/generate.test.ts"],
+  },
+  {
+    name: "int16 sums are kept for too long",
+    file: "zig/kernels/dot.zig",
+    find: "return stepsInside(16, 2, code_max);",
+    replace: "return stepsInside(18, 2, code_max);",
+    tests: ["graph/matmul-kernels.test.ts"],
+    arch: "x64",
+  },
+];
