@@ -39,6 +39,8 @@ export class Generation implements AsyncIterable<Piece> {
   readonly #context: GenerationContext;
   readonly #abort = new AbortController();
   #started = false;
+  /** The native work under way. */
+  #work: Promise<unknown> | undefined;
 
   constructor(context: GenerationContext) {
     this.#context = context;
@@ -61,6 +63,12 @@ export class Generation implements AsyncIterable<Piece> {
   /** Ends the generation: its last piece says "aborted". */
   abort(): void {
     this.#abort.abort();
+  }
+
+  /** Aborts and waits for the core, not for the reader, who may have left without a word. */
+  async end(): Promise<void> {
+    this.abort();
+    await this.#work?.catch(() => {});
   }
 
   /** @throws BitNetError `engine/already-read`: the pieces come once. */
@@ -135,7 +143,9 @@ export class Generation implements AsyncIterable<Piece> {
         if (!settings.slide) return;
         tokens = tokens.slice(-Math.max(1, Math.floor(contextLength / 2)));
       }
-      if (!(await quietly(session.prefill(tokens, signal), signal))) return;
+      const prefill = session.prefill(tokens, signal);
+      this.#work = prefill;
+      if (!(await quietly(prefill, signal))) return;
       if (made === 0) this.stats.promptSeconds = (performance.now() - start) / 1000;
       const room = contextLength - tokens.length + 1;
       const steps = Math.min(ringSize, room, limit - made);
@@ -179,6 +189,7 @@ export class Generation implements AsyncIterable<Piece> {
         running = false;
         wake();
       });
+    this.#work = run;
     try {
       while (true) {
         while (queue.length > 0) yield queue.shift()!;

@@ -32,11 +32,10 @@ export class Model implements AsyncDisposable {
   readonly #parts: ModelParts;
   readonly #programs: EnginePrograms;
   readonly #idle: Session[] = [];
-  readonly #active = new Set<Generation>();
+  readonly #active = new Map<Generation, Session>();
   readonly #pending = new Set<Promise<unknown>>();
   #exact: EnginePrograms | undefined;
   #disposed = false;
-  #drained = Promise.withResolvers<void>();
 
   constructor(parts: ModelParts) {
     this.#parts = parts;
@@ -71,8 +70,9 @@ export class Model implements AsyncDisposable {
       contextLength,
       acquire: (wanted) => {
         this.#requireOpen();
-        this.#active.add(generation);
-        return this.#acquire(wanted);
+        const session = this.#acquire(wanted);
+        this.#active.set(generation, session);
+        return session;
       },
       release: (session) => this.#release(generation, session),
     });
@@ -115,10 +115,9 @@ export class Model implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
-    for (const generation of this.#active) generation.abort();
-    if (this.#active.size > 0) await this.#drained.promise;
+    await Promise.all([...this.#active.keys()].map((generation) => generation.end()));
     await Promise.allSettled(this.#pending);
-    for (const session of this.#idle) session[Symbol.dispose]();
+    for (const session of [...this.#idle, ...this.#active.values()]) session[Symbol.dispose]();
     this.#programs[Symbol.dispose]();
     this.#exact?.[Symbol.dispose]();
     this.#parts.loaded[Symbol.dispose]();
@@ -150,7 +149,6 @@ export class Model implements AsyncDisposable {
     this.#active.delete(generation);
     if (this.#disposed || this.#idle.length >= idleMax) session[Symbol.dispose]();
     else this.#idle.push(session);
-    if (this.#active.size === 0 && this.#disposed) this.#drained.resolve();
   }
 
   #tooLong(count: number): BitNetError {
