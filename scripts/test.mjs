@@ -15,6 +15,9 @@ import { zigEnvironment } from "./setup/steps.mjs";
 import { findZig } from "./setup/tools.mjs";
 import { checkout, withSetup } from "./setup.mjs";
 
+/** A test shall not fail because the machine is busy; Bun's own limit is five seconds. */
+const timeoutMs = "30000";
+
 const args = process.argv.slice(2);
 const isLong = args.includes("--long");
 const filters = args.filter((argument) => argument !== "--long");
@@ -53,7 +56,7 @@ async function testBun(bun) {
   if (isLong) env.BITNET_LONG = "1";
   const files = isLong && filters.length === 0 ? campaigns() : filters;
   if (isLong && files.length === 0) return { name: "bun", passed: 0, failed: 0 };
-  const { code, output } = await runQuiet([bun, "test", ...files], {
+  const { code, output } = await runQuiet([bun, "test", "--timeout", timeoutMs, ...files], {
     cwd: checkout,
     env,
     onText: (text) => process.stderr.write(text),
