@@ -1,15 +1,15 @@
 /**
  * Files that nothing uses: those of src/ that no entry (src/index.ts, the command, a
- * bench) reaches by imports, and those of zig/ that the build does not reach by @import or path().
+ * bench) reaches by imports, and those of zig/ that the build does not reach by name.
  */
 import { dirname, join, normalize } from "node:path";
 import { type SourceFile, sourceFiles } from "./files.ts";
 
 const roots = ["src/index.ts", "src/cli/main.ts", "src/cli/binary.ts", "zig/build.zig"];
 
-/** Any quoted relative path to a file counts: import, import(), new URL, new Worker, @import. */
+/** Any quoted path to a file counts: import, import(), new URL, new Worker, @import, path(). */
 const typescriptPath = /["'`](\.{1,2}\/[^"'`]+\.ts)["'`]/g;
-const zigPath = /(?:@import|\bpath)\("([^"]+\.zig)"\)/g;
+const zigPath = /"([^"\n]+\.zig)"/g;
 
 /** The paths of files that no root reaches. */
 export function deadFiles(root: string): string[] {
