@@ -1,5 +1,6 @@
 //! The workers of the device: threads that live as long as the core is open, sleep between jobs, and
-//! run one job together. The caller of `run` is worker 0.
+//! run one job together. The caller of `run` is worker 0. Workers that a job does not ask for sleep
+//! through it.
 
 const std = @import("std");
 const os = @import("os.zig");
@@ -23,14 +24,14 @@ pub const Pool = struct {
     /// Workers there are, the caller included; threads are started when first asked for.
     count: u32 = 0,
     job: Job = undefined,
-    start: sync.Event = .{},
     done: sync.Barrier = .{},
     closing: bool = false,
 
     const Worker = struct {
+        /// Raised once for each job that is this worker's too.
+        start: sync.Event align(std.atomic.cache_line) = .{},
         pool: *Pool,
         index: u32,
-        seen: u32,
         scratch: Scratch,
         thread: os.Thread,
     };
@@ -43,7 +44,6 @@ pub const Pool = struct {
             worker.* = .{
                 .pool = pool,
                 .index = pool.count,
-                .seen = pool.start.current(),
                 .scratch = scratch,
                 .thread = undefined,
             };
@@ -61,21 +61,16 @@ pub const Pool = struct {
     /// Runs the job on its workers and returns when all have finished.
     pub fn run(pool: *Pool, job: Job) void {
         std.debug.assert(job.worker_count >= 1 and job.worker_count <= pool.count);
-        if (job.worker_count > 1) {
-            pool.job = job;
-            pool.start.signal();
-        }
+        pool.job = job;
+        for (pool.workers[1..job.worker_count]) |*worker| worker.start.signal();
         job.body(job.context, 0, pool.workers[0].scratch);
-        if (job.worker_count > 1) {
-            // Idle workers arrive too: none may sleep through a job and miss the next.
-            pool.done.arrive(pool.count, pool, nothing);
-        }
+        if (job.worker_count > 1) pool.done.arrive(job.worker_count, pool, nothing);
     }
 
     pub fn close(pool: *Pool) void {
         pool.closing = true;
-        pool.start.signal();
         for (pool.workers[0..pool.count]) |*worker| {
+            worker.start.signal();
             if (worker.index > 0) worker.thread.join();
             pages.free(worker.scratch);
         }
@@ -84,15 +79,13 @@ pub const Pool = struct {
 
     fn loop(worker: *Worker) void {
         const pool = worker.pool;
-        while (true) {
-            _ = pool.start.waitChange(worker.seen, true, null);
-            worker.seen +%= 1;
+        var seen: u32 = 0;
+        while (true) : (seen +%= 1) {
+            _ = worker.start.waitChange(seen, true, null);
             if (pool.closing) return;
             const job = pool.job;
-            if (worker.index < job.worker_count) {
-                job.body(job.context, worker.index, worker.scratch);
-            }
-            pool.done.arrive(pool.count, pool, nothing);
+            job.body(job.context, worker.index, worker.scratch);
+            pool.done.arrive(job.worker_count, pool, nothing);
         }
     }
 
