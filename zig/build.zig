@@ -44,15 +44,18 @@ pub fn build(b: *std.Build) void {
     update.addCopyFileToSource(generated, "../src/native/abi.gen.ts");
     b.step("abi", "Write src/native/abi.gen.ts").dependOn(&update.step);
 
-    const tests = b.addTest(.{
-        .root_module = b.createModule(.{
-            .root_source_file = b.path("tests.zig"),
-            .target = b.resolveTargetQuery(.{}),
-            .optimize = .ReleaseSafe,
-            .link_libc = true,
-        }),
-    });
-    b.step("test", "Run the Zig tests").dependOn(&b.addRunArtifact(tests).step);
+    const run_tests = b.step("test", "Run the Zig tests");
+    for ([_][]const u8{ "tests.zig", "product_tests.zig" }) |root| {
+        const tests = b.addTest(.{
+            .root_module = b.createModule(.{
+                .root_source_file = b.path(root),
+                .target = b.resolveTargetQuery(.{}),
+                .optimize = .ReleaseSafe,
+                .link_libc = true,
+            }),
+        });
+        run_tests.dependOn(&b.addRunArtifact(tests).step);
+    }
 }
 
 fn addCore(

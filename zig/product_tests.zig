@@ -1,0 +1,8 @@
+//! The tests of the integer products: they hold one copy of the kernels for every level that the
+//! machine runs, and take as long to compile as all others together.
+
+test {
+    _ = @import("kernels/dot.zig");
+    _ = @import("kernels/int8_matmul.zig");
+    _ = @import("kernels/ternary_matmul.zig");
+}
