@@ -215,12 +215,25 @@ pub const CoreInfo = extern struct {
 pub const Probe = enum(u32) { read_bytes_per_second, int8_ops_per_second };
 
 /// Levels in rising order of preference; which exist depends on the architecture.
-pub const Isa = enum(u32) { scalar, v2, avx2, avxvnni, avx512vnni, avx512vbmi, neon, dotprod, i8mm };
+pub const Isa = enum(u32) {
+    scalar,
+    v2,
+    avx2,
+    avxvnni,
+    avx512vnni,
+    avx512vbmi,
+    neon,
+    dotprod,
+    i8mm,
+};
 
 /// Exported functions and their C types, in the words of bun:ffi.
 pub const functions = .{
     .bn_core_hash = .{ .args = .{}, .returns = .u32 },
-    .bn_core_open = .{ .args = .{ .isa_name = .ptr, .isa_name_size = .u32, .threads = .u32 }, .returns = .i32 },
+    .bn_core_open = .{
+        .args = .{ .isa_name = .ptr, .isa_name_size = .u32, .threads = .u32 },
+        .returns = .i32,
+    },
     .bn_core_info = .{ .args = .{ .info = .ptr }, .returns = .i32 },
     .bn_core_probe = .{
         .args = .{ .probe = .u32, .threads = .u32, .seconds = .f64, .result = .ptr },
@@ -252,7 +265,11 @@ pub const functions = .{
     .bn_region_forgetter = .{ .args = .{ .address = .ptr }, .returns = .i32 },
     .bn_region_release = .{ .args = .{ .handle = .u32 }, .returns = .i32 },
     .bn_memory_metrics = .{ .args = .{ .metrics = .ptr }, .returns = .i32 },
-    .bn_program_create = .{ .args = .{ .blob = .ptr, .size = .u32, .handle = .ptr }, .returns = .i32 },
+    .bn_program_create = .{
+        .args = .{ .blob = .ptr, .size = .u32, .handle = .ptr },
+        .returns = .i32,
+    },
+    .bn_program_forgetter = .{ .args = .{ .address = .ptr }, .returns = .i32 },
     .bn_program_release = .{ .args = .{ .handle = .u32 }, .returns = .i32 },
     .bn_run_now = .{
         .args = .{ .program = .u32, .args = .ptr, .size = .u32, .status = .ptr },

@@ -160,6 +160,19 @@ export fn bn_program_create(blob: [*]const u8, size: u32, handle: *u32) Status {
     return .ok;
 }
 
+/// As `bn_region_forgetter`, for programs.
+export fn bn_program_forgetter(address: *f64) Status {
+    address.* = @floatFromInt(@intFromPtr(&forgetProgram));
+    return .ok;
+}
+
+fn forgetProgram(_: ?*anyopaque, context: ?*anyopaque) callconv(.c) void {
+    const handle: u32 = @truncate(@intFromPtr(context));
+    programs.table.release(handle) catch |err| switch (err) {
+        error.InvalidHandle, error.OutOfMemory => {},
+    };
+}
+
 export fn bn_program_release(handle: u32) Status {
     programs.table.release(handle) catch |err| return from(err);
     return .ok;

@@ -1,6 +1,6 @@
 // Written by `zig build abi` from zig/abi.zig. Do not edit.
 
-export const abiHash = 0x2be830c9;
+export const abiHash = 0xf819cd9b;
 export const blobMagic = 0x504e5442;
 export const noSym = 0xffff;
 export const noSlot = 0xffffffff;
@@ -293,7 +293,7 @@ export const CoreInfoLayout = {
   },
 } as const;
 
-/** Attribute words of ops, in order; an op that is not listed has none. */
+/** Attribute words of ops, in order; others have none. */
 export const opAttrs = {
   rms_norm: [["eps", "f32"]],
   rms_norm_quantize: [["eps", "f32"]],
@@ -322,6 +322,7 @@ export const functions = {
   bn_region_release: { args: ["u32"], returns: "i32" },
   bn_memory_metrics: { args: ["ptr"], returns: "i32" },
   bn_program_create: { args: ["ptr", "u32", "ptr"], returns: "i32" },
+  bn_program_forgetter: { args: ["ptr"], returns: "i32" },
   bn_program_release: { args: ["u32"], returns: "i32" },
   bn_run_now: { args: ["u32", "ptr", "u32", "ptr"], returns: "i32" },
   bn_run_submit: { args: ["u32", "ptr", "u32", "ptr"], returns: "i32" },

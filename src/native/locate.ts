@@ -3,7 +3,6 @@
  * binary, the platform's package, or the checkout's own build, in this order.
  */
 import { existsSync } from "node:fs";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { BitNetError } from "../errors/index.ts";
 
@@ -27,15 +26,30 @@ export function locateCore(): string {
   return embedded ?? packagedCore() ?? builtCore();
 }
 
-/** The core in the optional package of this platform, where one is installed. */
+/**
+ * The core in the optional package of this system, where one is installed. The names are written
+ * out, one branch a system: a bundler embeds the library of the system it compiles for.
+ */
 function packagedCore(): string | undefined {
-  const name = `bitnet-bun-${process.platform}-${process.arch}`;
   try {
-    const found = createRequire(import.meta.url)(name) as { default: string };
-    return found.default;
+    return requirePackage()?.default;
   } catch {
     return undefined;
   }
+}
+
+function requirePackage(): { default: string } | undefined {
+  if (process.platform === "linux") {
+    return process.arch === "arm64"
+      ? require("bitnet-bun-linux-arm64")
+      : require("bitnet-bun-linux-x64");
+  }
+  if (process.platform === "darwin") {
+    return process.arch === "arm64"
+      ? require("bitnet-bun-darwin-arm64")
+      : require("bitnet-bun-darwin-x64");
+  }
+  return process.platform === "win32" ? require("bitnet-bun-win32-x64") : undefined;
 }
 
 function builtCore(): string {

@@ -5,6 +5,7 @@
 import { BitNetError } from "../errors/index.ts";
 import { MemoryMetricsLayout } from "./abi.gen.ts";
 import { check, core, toArrayBuffer } from "./core.ts";
+import { ownerOf } from "./owner.ts";
 import { decodeStruct } from "./structs.ts";
 
 /** Bytes of a file. */
@@ -29,7 +30,7 @@ export class Region implements Disposable {
     const address = new Float64Array(1);
     check(core().bn_region_address(handle, address), "finding a region");
     this.#address = address[0]!;
-    this.#owner = ownedBuffer(this.#address, weight, handle);
+    this.#owner = ownerOf("bn_region_forgetter", { handle, address: this.#address, size: weight });
   }
 
   /**
@@ -120,34 +121,8 @@ export function memoryMetrics(): MemoryMetrics {
   return { used, peak, mapped, regions: region_count };
 }
 
-/** The deallocator's arguments are missing from bun-types' declaration of `toArrayBuffer`. */
-type ToOwnedBuffer = (...args: OwnedBufferArgs) => ArrayBuffer;
-type OwnedBufferArgs = [
-  address: number,
-  offset: number,
-  size: number,
-  context: number,
-  deallocator: number,
-];
-
-/** JavaScript's buffers end somewhere beyond. */
+/** What the collector takes as urgent, at most: JavaScript's buffers end somewhere beyond. */
 const ownerSizeMax = 2 ** 30;
-
-/** A buffer whose end releases the region; its size is what the collector takes as urgent. */
-function ownedBuffer(address: number, size: number, handle: number): ArrayBuffer {
-  return (toArrayBuffer as unknown as ToOwnedBuffer)(address, 0, size, handle, forgetter());
-}
-
-let forgetterAddress = 0;
-
-function forgetter(): number {
-  if (forgetterAddress === 0) {
-    const address = new Float64Array(1);
-    check(core().bn_region_forgetter(address), "finding the deallocator");
-    forgetterAddress = address[0]!;
-  }
-  return forgetterAddress;
-}
 
 function disposed(): BitNetError {
   return new BitNetError("native/disposed", "the buffer was used after its release");

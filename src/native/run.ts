@@ -12,15 +12,17 @@ import {
   RunStatusLayout,
 } from "./abi.gen.ts";
 import { check, core } from "./core.ts";
+import { forgetterAddress, ownerOf } from "./owner.ts";
 import type { Region } from "./region.ts";
 import { decodeStruct, encodeStruct } from "./structs.ts";
 import { type Pending, watch } from "./wake.ts";
 
 const inputAlignment = 64;
 
-/** A validated Program of the core. */
+/** A validated Program of the core. One that is forgotten is released when it is collected. */
 export class NativeProgram implements Disposable {
   #handle: number;
+  #owner: ArrayBuffer | undefined;
   readonly instrCount: number;
 
   /** @throws BitNetError `native/invalid-program` naming the part that is wrong. */
@@ -28,6 +30,11 @@ export class NativeProgram implements Disposable {
     const handle = new Uint32Array(1);
     check(core().bn_program_create(blob, blob.byteLength, handle), "creating a program");
     this.#handle = handle[0]!;
+    this.#owner = ownerOf("bn_program_forgetter", {
+      handle: this.#handle,
+      address: forgetterAddress("bn_program_forgetter"),
+      size: 1,
+    });
     this.instrCount = instrCount;
   }
 
@@ -51,9 +58,11 @@ export class NativeProgram implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    if (this.#handle === 0) return;
-    check(core().bn_program_release(this.#handle), "releasing a program");
+    if (this.#owner === undefined) return;
     this.#handle = 0;
+    // Not by its handle: no deallocator must be left that could run once the handle is reused.
+    this.#owner.transfer(0);
+    this.#owner = undefined;
   }
 }
 

@@ -2,7 +2,7 @@
  * What `load` and a loaded model refuse: each time a BitNetError with its code that names the file,
  * what was wanted and what came; within a second or two, and with all memory given back.
  */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdir, truncate } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { BitNetError, type ErrorCode, type LoadModelOptions, load } from "../../src/index.ts";
@@ -22,6 +22,8 @@ const floats = "bitnet-2b4t-bf16";
 const ternary = "bitnet-2b4t-tq2_0";
 const query = "model.layers.0.self_attn.q_proj.weight";
 const secondsMax = 5;
+
+setDefaultTimeout(60_000);
 
 let models: DamagedModels;
 beforeAll(async () => {
