@@ -63,7 +63,7 @@ fn write(out: *Writer) Writer.Error!void {
     inline for (@typeInfo(@TypeOf(structs)).@"struct".fields) |field| {
         try writeStruct(out, field.name, @field(structs, field.name));
     }
-    try out.writeAll("\n/** Attribute words of ops, in order; an op that is not listed has none. */\n");
+    try out.writeAll("\n/** Attribute words of ops, in order; others have none. */\n");
     try out.writeAll("export const opAttrs = {\n");
     inline for (@typeInfo(abi.Attrs).@"struct".decls) |decl| {
         try out.print("  {s}: [", .{decl.name});

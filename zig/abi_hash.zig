@@ -1,5 +1,5 @@
-//! One number for all of the contract in abi.zig: names, values, field types and offsets. A core and
-//! a package of different contracts refuse each other at once.
+//! One number for all of the contract in abi.zig: names, values, field types and offsets. A core
+//! and a package of different contracts refuse each other at once.
 
 const std = @import("std");
 const abi = @import("abi.zig");

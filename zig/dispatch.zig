@@ -1,5 +1,5 @@
-//! Picks the instruction-set level once, when the core opens: the best the processor has, or the one
-//! that is asked for. Every level is compiled from the same kernels and gives the same bits.
+//! Picks the instruction-set level once, when the core opens: the best the processor has, or the
+//! one that is asked for. Every level is compiled from the same kernels and gives the same bits.
 
 const std = @import("std");
 const abi = @import("abi.zig");

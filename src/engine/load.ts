@@ -37,7 +37,7 @@ export interface LoadOptions {
 
 /**
  * Loads a Hugging Face folder or a GGUF file.
- * @throws BitNetError with a code of `checkpoint`, `models`, `text` or `engine`; the signal's reason
+ * @throws BitNetError of `checkpoint`, `models`, `text` or `engine`; the signal's reason
  */
 export async function loadModel(path: string, options: LoadOptions = {}): Promise<Model> {
   try {

@@ -17,7 +17,7 @@ export interface Manifest {
   name: string;
   revision: string;
   pulledAt: string;
-  /** The model within the folder: "." for all of it, or one file. Absent when never pulled whole. */
+  /** The model within the folder: "." for all, or one file. Absent when never pulled whole. */
   main?: string | undefined;
   files: RepoFile[];
 }

@@ -27,7 +27,7 @@ export interface Download {
   onBytes: (bytesDone: number) => void;
 }
 
-/** @throws BitNetError hub/hash-mismatch, hub/size-mismatch, hub/unreachable; the signal's reason */
+/** @throws BitNetError hub/hash-mismatch, hub/size-mismatch, hub/unreachable, or the signal's */
 export async function downloadFile(download: Download): Promise<void> {
   await mkdir(dirname(download.finalPath), { recursive: true });
   const partial = await PartialFile.claim(download.finalPath, download.file);

@@ -1,3 +1,4 @@
+/** Seeds to words, settings to the rows that the sampling kernels read. */
 import { expect, test } from "bun:test";
 import {
   randomRow,

@@ -1,3 +1,4 @@
+/** Options and defaults to settings: what is filled in, what is refused. */
 import { expect, test } from "bun:test";
 import { BitNetError } from "../../src/errors/index.ts";
 import {

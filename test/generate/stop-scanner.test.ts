@@ -1,3 +1,4 @@
+/** Stop texts are found wherever pieces cut them, and no text is held back in vain. */
 import { expect, test } from "bun:test";
 import { StopScanner } from "../../src/generate/index.ts";
 

@@ -1,4 +1,4 @@
-/** Ten times the mutants of test/native/mutation.test.ts, of more models, half of the valid ones run. */
+/** Ten times the mutants of test/native/mutation.test.ts, of more models; half the valid run. */
 import { expect, test } from "bun:test";
 import { Random } from "../checkpoint/random.ts";
 import { campaign } from "../native/mutants.ts";

@@ -1,4 +1,4 @@
-/** Reference models with the values that transformers, or an own exact reference, gives for them. */
+/** Reference models with the values that transformers, or an exact reference, gives for them. */
 import { join } from "node:path";
 import { readFixtureTensors } from "../quant/read-tensors.ts";
 

@@ -1,4 +1,4 @@
-/** 100,000 seeded mutants of real blobs: valid or refused, none crashes, valid ones stay in bounds. */
+/** 100,000 seeded mutants of real blobs: valid or refused, none crashes, valid stay in bounds. */
 import { expect, test } from "bun:test";
 import { memoryMetrics } from "../../src/native/index.ts";
 import { Random } from "../checkpoint/random.ts";

@@ -1,4 +1,4 @@
-/** Tokenizers give the ids, tokens and texts of the reference implementation, whole and streamed. */
+/** Tokenizers give the ids, tokens and texts of the reference, whole and streamed. */
 import { describe, expect, test } from "bun:test";
 import { openCheckpoint } from "../../src/checkpoint/index.ts";
 import { type Tokenizer, tokenizerOf } from "../../src/text/index.ts";

@@ -164,7 +164,10 @@ const posixOpen = @extern(
     .{ .name = "open" },
 );
 const posixClose = @extern(*const fn (c_int) callconv(.c) c_int, .{ .name = "close" });
-const posixMunmap = @extern(*const fn (*anyopaque, usize) callconv(.c) c_int, .{ .name = "munmap" });
+const posixMunmap = @extern(
+    *const fn (*anyopaque, usize) callconv(.c) c_int,
+    .{ .name = "munmap" },
+);
 const posixMmap = @extern(
     *const fn (?*anyopaque, usize, c_int, c_int, c_int, i64) callconv(.c) ?*anyopaque,
     .{ .name = "mmap" },

@@ -25,7 +25,9 @@ pub fn allocate(size: usize, use: Use) ?[]align(std.heap.page_size_min) u8 {
             );
             if (linux.errno(rc) != .SUCCESS) return null;
             const memory = @as([*]align(std.heap.page_size_min) u8, @ptrFromInt(rc))[0..size];
-            if (use == .dense and size >= huge_page_size) _ = linux.madvise(memory.ptr, size, linux.MADV.HUGEPAGE);
+            if (use == .dense and size >= huge_page_size) {
+                _ = linux.madvise(memory.ptr, size, linux.MADV.HUGEPAGE);
+            }
             return memory;
         },
         .windows => {

@@ -63,7 +63,12 @@ pub fn bind(
     const bases = try gpa.alloc([]u8, program.blob.regions.len);
     defer gpa.free(bases);
     const arena = try program.arena(use);
-    try bindRegions(program, parts, .{ .bases = bases, .held = held, .arena = arena, .inputs = inputs });
+    try bindRegions(program, parts, .{
+        .bases = bases,
+        .held = held,
+        .arena = arena,
+        .inputs = inputs,
+    });
 
     const resolver: Resolver = .{ .program = program, .bases = bases, .syms = parts.syms };
     const views = try resolver.views();

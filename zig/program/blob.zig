@@ -1,5 +1,5 @@
-//! The tables of a Program blob, as slices into a private copy of its bytes. `parse` checks that the
-//! counts fit the size; what the tables say is validate.zig's business.
+//! The tables of a Program blob, as slices into a private copy of its bytes. `parse` checks that
+//! the counts fit the size; what the tables say is validate.zig's business.
 
 const std = @import("std");
 const abi = @import("../abi.zig");

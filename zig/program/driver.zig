@@ -1,5 +1,5 @@
-//! The device's driver: one native thread that takes the steps of all submitted runs, in turns, with
-//! the pool's workers, and tells JavaScript that something happened.
+//! The device's driver: one native thread that takes the steps of all submitted runs, in turns,
+//! with the pool's workers, and tells JavaScript that something happened.
 
 const std = @import("std");
 const abi = @import("../abi.zig");
@@ -7,6 +7,7 @@ const bind = @import("bind.zig");
 const execute = @import("execute.zig");
 const handles = @import("../memory/handles.zig");
 const os = @import("../threads/os.zig");
+const pages = @import("../memory/pages.zig");
 const pool_threads = @import("../threads/pool.zig");
 const regions = @import("../memory/regions.zig");
 const sync = @import("../threads/sync.zig");
@@ -93,7 +94,7 @@ pub fn runNow(program: u32, args: []const u8, status: *abi.RunStatus) Error!void
     inline_mutex.lock();
     defer inline_mutex.unlock();
     if (inline_scratch == null) {
-        inline_scratch = @import("../memory/pages.zig").allocate(pool_threads.scratch_size, .dense) orelse
+        inline_scratch = pages.allocate(pool_threads.scratch_size, .dense) orelse
             return error.OutOfMemory;
     }
     const ticket = try prepare(program, args, .inline_run);

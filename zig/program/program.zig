@@ -94,7 +94,8 @@ pub fn allocateKind(
     for (blob.regions) |region| {
         if (region.kind != @intFromEnum(kind)) continue;
         try list.ensureUnusedCapacity(gpa, 1);
-        list.appendAssumeCapacity(try regions.allocate(@intCast(@max(64, region.size_at_max)), .dense));
+        const size: usize = @intCast(@max(64, region.size_at_max));
+        list.appendAssumeCapacity(try regions.allocate(size, .dense));
     }
     return list.toOwnedSlice(gpa);
 }

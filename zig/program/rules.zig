@@ -291,7 +291,12 @@ fn keyValuePages(case: Case, slots: [2]abi.Slot, groups: Dim, width: Dim) Error!
     const k = try case.pages(slots[0]);
     const v = try case.pages(slots[1]);
     try require(slots[0].dtype == slots[1].dtype);
-    const positions: Dim = .{ .sym = abi.no_sym, .reserved = 0, .mul = 0, .add = abi.page_positions };
+    const positions: Dim = .{
+        .sym = abi.no_sym,
+        .reserved = 0,
+        .mul = 0,
+        .add = abi.page_positions,
+    };
     try sameAll(&k, &.{ k[0], groups, width, positions });
     try sameAll(&v, &.{ k[0], groups, positions, width });
     // A query row and its sums live in a worker's scratch.
