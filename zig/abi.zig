@@ -282,6 +282,7 @@ pub const functions = .{
     .bn_run_poll = .{ .args = .{ .ticket = .u32, .status = .ptr }, .returns = .i32 },
     .bn_run_cancel = .{ .args = .{ .ticket = .u32 }, .returns = .i32 },
     .bn_run_wait = .{ .args = .{ .ticket = .u32, .timeout_ms = .u32 }, .returns = .i32 },
+    .bn_run_forgetter = .{ .args = .{ .address = .ptr }, .returns = .i32 },
     .bn_run_release = .{ .args = .{ .ticket = .u32 }, .returns = .i32 },
     .bn_notify_set = .{ .args = .{ .callback = .ptr }, .returns = .i32 },
     .bn_notify_ack = .{ .args = .{}, .returns = .i32 },

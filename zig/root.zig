@@ -212,6 +212,19 @@ export fn bn_run_release(ticket: u32) Status {
     return .ok;
 }
 
+/// As `bn_region_forgetter`, for runs, which are cancelled too.
+export fn bn_run_forgetter(address: *f64) Status {
+    address.* = @floatFromInt(@intFromPtr(&forgetRun));
+    return .ok;
+}
+
+fn forgetRun(_: ?*anyopaque, context: ?*anyopaque) callconv(.c) void {
+    const handle: u32 = @truncate(@intFromPtr(context));
+    driver.release(handle) catch |err| switch (err) {
+        error.InvalidHandle, error.OutOfMemory => {},
+    };
+}
+
 export fn bn_notify_set(callback: ?*const fn () callconv(.c) void) Status {
     driver.setNotify(callback);
     return .ok;

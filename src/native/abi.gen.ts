@@ -1,6 +1,6 @@
 // Written by `zig build abi` from zig/abi.zig. Do not edit.
 
-export const abiHash = 0xf819cd9b;
+export const abiHash = 0x2888ed8c;
 export const blobMagic = 0x504e5442;
 export const noSym = 0xffff;
 export const noSlot = 0xffffffff;
@@ -329,6 +329,7 @@ export const functions = {
   bn_run_poll: { args: ["u32", "ptr"], returns: "i32" },
   bn_run_cancel: { args: ["u32"], returns: "i32" },
   bn_run_wait: { args: ["u32", "u32"], returns: "i32" },
+  bn_run_forgetter: { args: ["ptr"], returns: "i32" },
   bn_run_release: { args: ["u32"], returns: "i32" },
   bn_notify_set: { args: ["ptr"], returns: "i32" },
   bn_notify_ack: { args: [], returns: "i32" },

@@ -111,6 +111,9 @@ export async function submitRun(request: RunRequest, options: RunOptions = {}): 
   check(core().bn_run_submit(request.program.handle, args, args.byteLength, ticket), "submitting");
   return new Promise((resolve, reject) => {
     const handle = ticket[0]!;
+    // A Worker that is terminated leaves no run behind: its end cancels it.
+    const address = forgetterAddress("bn_run_forgetter");
+    const owner = ownerOf("bn_run_forgetter", { handle, address, size: 1 });
     const cancel = (): void => check(core().bn_run_cancel(handle), "cancelling a run");
     options.signal?.addEventListener("abort", cancel, { once: true });
     let stepsSeen = 0;
@@ -133,7 +136,7 @@ export async function submitRun(request: RunRequest, options: RunOptions = {}): 
       },
       finish() {
         options.signal?.removeEventListener("abort", cancel);
-        check(core().bn_run_release(handle), "releasing a run");
+        owner.transfer(0);
         try {
           if (thrown) throw thrown.error;
           const status = decodeStruct(RunStatusLayout, statusBytes);
