@@ -102,10 +102,7 @@ pub const Buddy = struct {
         buddy.mutex.lock();
         defer buddy.mutex.unlock();
         const place = buddy.locate(memory) orelse return null;
-        const arena = &buddy.arenas[place.arena];
-        const count = arena.give(place.unit) orelse return null;
-        buddy.used_units.store(buddy.used_units.raw - count, .monotonic);
-        buddy.index.set(place.arena, arena.orders());
+        const count = buddy.giveBack(place) orelse return null;
         buddy.changeIdle(count);
         buddy.frees += 1;
         if (buddy.frees % decay_period == 0) {
@@ -116,13 +113,21 @@ pub const Buddy = struct {
         return count;
     }
 
-    /// Units of the block that starts at `memory`; null when none does.
-    pub fn unitsOf(buddy: *Buddy, memory: [*]const u8) ?u7 {
+    /// Frees a block all of whose memory its holder has discarded.
+    pub fn freeDiscarded(buddy: *Buddy, memory: [*]const u8) void {
         buddy.mutex.lock();
         defer buddy.mutex.unlock();
-        const place = buddy.locate(memory) orelse return null;
-        const count = buddy.arenas[place.arena].lengths[place.unit];
-        return if (count == 0) null else @intCast(count);
+        const place = buddy.locate(memory).?;
+        const count = buddy.giveBack(place).?;
+        buddy.arenas[place.arena].dirty &= ~arenas.run(place.unit, count);
+    }
+
+    fn giveBack(buddy: *Buddy, place: Place) ?u7 {
+        const arena = &buddy.arenas[place.arena];
+        const count = arena.give(place.unit) orelse return null;
+        buddy.used_units.store(buddy.used_units.raw - count, .monotonic);
+        buddy.index.set(place.arena, arena.orders());
+        return count;
     }
 
     /// Gives all free memory back to the system.

@@ -7,6 +7,7 @@
 
 const std = @import("std");
 const size_class = @import("size_class.zig");
+const Ledger = @import("ledger.zig").Ledger;
 const Small = @import("small.zig").Small;
 const spans = @import("span.zig");
 const thread_id = @import("thread_id.zig");
@@ -33,8 +34,7 @@ var no_span: Span = std.mem.zeroInit(Span, .{
 pub const Cache = struct {
     small: *Small,
     /// First of the spans that may have a free block, or `no_span`.
-    heads: [size_class.count]*Span,
-    classes: [size_class.count]ClassCount,
+    heads: [size_class.table_size]*Span,
     tags: [tag_count]TagCount,
     /// Bytes asked for less bytes freed since the pool was last told.
     unpublished: i64,
@@ -43,13 +43,18 @@ pub const Cache = struct {
     kept: [kept_count]?*Span,
     kept_next: u8,
     trim_seen: u32,
-    thread: std.atomic.Value(thread_id.Id),
+    /// `thread_id.pointer` of the owner, or one of those below.
+    thread: std.atomic.Value(usize),
     next: ?*Cache,
     inbox: std.atomic.Value(?*Node) align(64),
     inbox_size: std.atomic.Value(u64),
 
-    pub const ClassCount = struct { allocated: u64, freed: u64 };
-    pub const TagCount = struct { size: u64, count: u64 };
+    pub const TagCount = struct { size: u64, allocated: u64, freed: u64 };
+
+    /// Of a cache whose thread has ended: the next that needs one gets it.
+    pub const nobody_yet = 0;
+    /// Of a cache that is no thread's and stays so.
+    pub const nobody = 1;
 
     /// Blocks of one other cache that wait to be sent there.
     const Outgoing = struct {
@@ -68,25 +73,31 @@ pub const Cache = struct {
     }
 
     /// A block of the class; null when no span can be had.
-    pub inline fn allocate(cache: *Cache, class: Class) ?[*]u8 {
+    pub fn allocate(cache: *Cache, class: Class) ?[*]u8 {
+        return cache.allocateQuick(class) orelse cache.allocateSlow(class);
+    }
+
+    /// A block that lies ready.
+    pub inline fn allocateQuick(cache: *Cache, class: Class) ?[*]u8 {
         const span = cache.heads[class];
-        const node = span.free orelse return cache.allocateSlow(class);
+        const node = span.free orelse return null;
         span.free = node.next;
-        span.used += 1;
+        span.addUsed(1);
         return @ptrCast(node);
     }
 
-    pub inline fn free(cache: *Cache, memory: [*]u8) void {
+    pub fn free(cache: *Cache, memory: [*]u8) void {
         const span = spans.spanOf(memory);
         const node = spans.asNode(memory);
         if (span.owner != cache) return cache.send(span, node);
         cache.freeOwn(span, node);
     }
 
-    inline fn freeOwn(cache: *Cache, span: *Span, node: *Node) void {
+    /// Frees a block of a span of its own.
+    pub inline fn freeOwn(cache: *Cache, span: *Span, node: *Node) void {
         node.next = span.free;
         span.free = node;
-        span.used -= 1;
+        span.addUsed(-1);
         if (span.used == 0 or span.state == .full) cache.freeSlow(span);
     }
 
@@ -109,7 +120,7 @@ pub const Cache = struct {
     fn takeFirst(span: *Span) [*]u8 {
         const node = span.free.?;
         span.free = node.next;
-        span.used += 1;
+        span.addUsed(1);
         return @ptrCast(node);
     }
 
@@ -125,6 +136,7 @@ pub const Cache = struct {
     }
 
     noinline fn freeSlow(cache: *Cache, span: *Span) void {
+        if (cache.unpublished < -Ledger.step) cache.small.ledger.publish(cache);
         if (span.state == .full) cache.list(span);
         if (span.used > 0) return;
         if (span.slices == 1) {
@@ -201,6 +213,7 @@ pub const Cache = struct {
 
     /// Sends what waits. Asks for the owner's rescue when its inbox keeps growing.
     pub fn flush(cache: *Cache, rescue: Rescue) void {
+        if (cache.unpublished < -Ledger.step) cache.small.ledger.publish(cache);
         const batch = cache.outgoing;
         const owner = batch.owner orelse return;
         cache.outgoing.owner = null;
@@ -224,13 +237,20 @@ pub const Cache = struct {
         }
     }
 
+    /// All that lies open: what is to be sent, what has come in, what is empty.
+    pub fn settle(cache: *Cache) void {
+        cache.flush(.never);
+        cache.drain();
+        cache.releaseEmpty();
+    }
+
     /// Gives back every span without a live block.
     pub fn releaseEmpty(cache: *Cache) void {
         for (&cache.kept) |*place| {
             if (place.*) |span| cache.small.segments.release(span);
             place.* = null;
         }
-        for (cache.heads) |head| {
+        for (cache.heads[0..size_class.count]) |head| {
             if (head == &no_span or head.used > 0) continue;
             cache.unlist(head);
             cache.small.segments.release(head);

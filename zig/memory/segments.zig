@@ -94,6 +94,22 @@ pub const Segments = struct {
         segments.purgeTo(0);
     }
 
+    /// Blocks of each class that are not free; what is freed to an inbox counts until it is taken.
+    pub fn countBlocks(segments: *Segments, counts: *[size_class.count]u64) void {
+        counts.* = @splat(0);
+        segments.mutex.lock();
+        defer segments.mutex.unlock();
+        var next = segments.all;
+        while (next) |segment| : (next = segment.next) {
+            var rest = all_slices & ~segment.free;
+            while (rest != 0) {
+                const span = &segment.spans[@ctz(rest)];
+                counts[span.class] += @atomicLoad(u16, &span.used, .monotonic);
+                rest &= ~run(span.slice, span.slices);
+            }
+        }
+    }
+
     const Found = struct { segment: *Segment, slice: u8 };
 
     fn takeSlices(segments: *Segments, slices: u8) ?Found {

@@ -14,17 +14,20 @@ const first_doubling = 1 << (smallest_bits + steps_bits);
 pub const size_max = 1 << 20;
 pub const count = (20 - smallest_bits - steps_bits + 1) << steps_bits;
 
-pub const Class = u8;
+pub const Class = u7;
+
+/// Tables by class have room for every value of `Class`, so that a look needs no check.
+pub const table_size = 1 << @bitSizeOf(Class);
 
 /// The class of a size from 1 to `size_max`.
 pub inline fn of(size: usize) Class {
-    const last = size - 1;
-    if (last < first_doubling) return @intCast(last >> smallest_bits);
-    const bits: u6 = @intCast(63 - @clz(@as(u64, last)));
-    const shift: u6 = bits - steps_bits;
+    const last = size -% 1;
+    // Below the first doubling the steps are as wide as in it: one formula, no branch.
+    const bits: u6 = @truncate(63 - @clz(@as(u64, last) | first_doubling));
+    const shift: u6 = bits -% steps_bits;
     // The leading bit of `last >> shift` counts as the first eight classes.
-    const doubling = @as(usize, shift - smallest_bits) << steps_bits;
-    return @intCast(doubling + (last >> shift));
+    const doubling = @as(usize, shift -% smallest_bits) << steps_bits;
+    return @truncate(doubling +% (last >> shift));
 }
 
 /// Bytes of a block.

@@ -1,109 +1,148 @@
 //! Blocks up to 1 MiB: a cache for each thread (cache.zig) over shared segments (segments.zig).
-//! Finds the calling thread's cache, hands the cache of a thread that has ended to the next that
-//! needs one, and takes home what was freed to such a cache in the meantime.
+//! Finds the calling thread's cache, takes it back when the thread ends, hands it to the next that
+//! needs one, and takes home what was freed to it in the meantime.
 
 const std = @import("std");
 const Buddy = @import("buddy.zig").Buddy;
 const Cache = @import("cache.zig").Cache;
+const Ledger = @import("ledger.zig").Ledger;
 const Limit = @import("limit.zig").Limit;
 const Meta = @import("meta.zig").Meta;
 const Mutex = @import("../threads/sync.zig").Mutex;
 const Segments = @import("segments.zig").Segments;
+const thread_exit = @import("thread_exit.zig");
 const thread_id = @import("thread_id.zig");
 
-/// Where a thread remembers its caches: by the pool's serial number, a few pools at a time.
-const Seat = struct { serial: u64, cache: *Cache };
-const seat_count = 4;
-threadlocal var seats: [seat_count]Seat = @splat(.{ .serial = 0, .cache = undefined });
-
-var serials: std.atomic.Value(u64) = .init(1);
-
-/// Bears the stray cache; no thread does.
-const nobody = std.math.maxInt(thread_id.Id);
+/// Where a thread finds its cache, by its pointer. Each seat is written for its thread by that
+/// thread alone, from its claim to its end, so that it may be read without a lock.
+const Seat = struct {
+    thread: std.atomic.Value(usize),
+    cache: *Cache,
+};
+const seat_count = 256;
+const probe_max = 8;
+const vacant = 0;
+/// No longer taken, but others may sit behind it.
+const left = 1;
 
 pub const Small = struct {
-    /// Never used again by another, so that a seat cannot be mistaken for one of a closed pool.
-    serial: u64,
     meta: *Meta,
     segments: Segments,
+    ledger: Ledger = .{},
+    seats: [seat_count]Seat = @splat(.{ .thread = .init(vacant), .cache = undefined }),
     mutex: Mutex = .{},
     /// All caches there are, newest first; the list only grows.
     caches: std.atomic.Value(?*Cache) = .init(null),
     /// Raised to make each thread give back what it keeps, when it next leaves its fast path.
     trim_epoch: std.atomic.Value(u32) = .init(0),
-    /// Frees for threads that can have no cache of their own, under its mutex.
+    /// Serves threads that can have no cache of their own, under its mutex.
     stray: *Cache,
     stray_mutex: Mutex = .{},
+    listener: thread_exit.Listener = .{ .threadEnds = threadEnds },
 
     /// The allocator must not move afterwards.
     pub fn init(small: *Small, meta: *Meta, buddy: *Buddy, limit: *Limit) error{OutOfMemory}!void {
         const stray = meta.create(Cache) orelse return error.OutOfMemory;
         small.* = .{
-            .serial = serials.fetchAdd(1, .monotonic),
             .meta = meta,
             .segments = .{ .buddy = buddy, .limit = limit },
             .stray = stray,
         };
         stray.init(small);
-        small.publish(stray, nobody);
+        small.publish(stray, Cache.nobody);
+        thread_exit.add(&small.listener);
+    }
+
+    /// No thread may be inside any more; what the caches hold goes with the buddy allocator.
+    pub fn deinit(small: *Small) void {
+        thread_exit.remove(&small.listener);
+        small.* = undefined;
+    }
+
+    /// The calling thread's cache, where it is found at once.
+    pub inline fn seatedCache(small: *Small) ?*Cache {
+        const thread = thread_id.pointer();
+        const seat = &small.seats[home(thread)];
+        return if (seat.thread.load(.monotonic) == thread) seat.cache else null;
     }
 
     /// The calling thread's cache; null when there is no memory for a new one.
-    pub inline fn ownCache(small: *Small) ?*Cache {
-        const seat = &seats[@intCast(small.serial % seat_count)];
-        return if (seat.serial == small.serial) seat.cache else small.claim(seat);
+    pub fn ownCache(small: *Small) ?*Cache {
+        return small.seatedCache() orelse small.findCache(thread_id.pointer());
     }
 
-    noinline fn claim(small: *Small, seat: *Seat) ?*Cache {
-        const cache = small.findFor(thread_id.current()) orelse return null;
-        seat.* = .{ .serial = small.serial, .cache = cache };
+    inline fn home(thread: usize) usize {
+        // Stacks and the blocks at their ends lie some pages or megabytes apart.
+        return ((thread >> 6) ^ (thread >> 12) ^ (thread >> 21)) % seat_count;
+    }
+
+    noinline fn findCache(small: *Small, thread: usize) ?*Cache {
+        for (1..probe_max) |step| {
+            const seat = &small.seats[(home(thread) + step) % seat_count];
+            const at = seat.thread.load(.monotonic);
+            if (at == thread) return seat.cache;
+            if (at == vacant) break;
+        }
+        return small.claim(thread);
+    }
+
+    fn claim(small: *Small, thread: usize) ?*Cache {
+        small.mutex.lock();
+        defer small.mutex.unlock();
+        // Too many threads near the same home leave some without a seat.
+        if (small.cacheOf(thread)) |cache| return cache;
+        if (!thread_exit.arm()) return null;
+        const cache = small.cacheOf(Cache.nobody_yet) orelse new: {
+            const cache = small.meta.create(Cache) orelse return null;
+            cache.init(small);
+            small.publish(cache, thread);
+            break :new cache;
+        };
+        cache.thread.store(thread, .monotonic);
+        for (0..probe_max) |step| {
+            const seat = &small.seats[(home(thread) + step) % seat_count];
+            if (seat.thread.raw > left) continue;
+            seat.cache = cache;
+            seat.thread.store(thread, .monotonic);
+            break;
+        }
         return cache;
     }
 
-    fn findFor(small: *Small, thread: thread_id.Id) ?*Cache {
-        small.mutex.lock();
-        defer small.mutex.unlock();
+    fn cacheOf(small: *Small, thread: usize) ?*Cache {
         var next = small.caches.raw;
         while (next) |cache| : (next = cache.next) {
             if (cache.thread.raw == thread) return cache;
         }
-        next = small.caches.raw;
-        while (next) |cache| : (next = cache.next) {
-            if (!isAbandoned(cache)) continue;
-            cache.thread.store(thread, .monotonic);
-            return cache;
-        }
-        const cache = small.meta.create(Cache) orelse return null;
-        cache.init(small);
-        small.publish(cache, thread);
-        return cache;
+        return null;
     }
 
-    fn publish(small: *Small, cache: *Cache, thread: thread_id.Id) void {
+    fn publish(small: *Small, cache: *Cache, thread: usize) void {
         cache.thread.store(thread, .monotonic);
         cache.next = small.caches.raw;
         small.caches.store(cache, .release);
     }
 
-    /// Under the mutex: a thread that comes into being with an old number claims under it too.
-    fn isAbandoned(cache: *const Cache) bool {
-        const thread = cache.thread.raw;
-        if (thread == nobody) return false;
-        return thread == thread_id.none or !thread_id.isAlive(thread);
+    /// On the ending thread: its cache is free for the next.
+    fn threadEnds(listener: *thread_exit.Listener) void {
+        const small: *Small = @fieldParentPtr("listener", listener);
+        const thread = thread_id.pointer();
+        small.mutex.lock();
+        defer small.mutex.unlock();
+        const cache = small.cacheOf(thread) orelse return;
+        for (0..probe_max) |step| {
+            const seat = &small.seats[(home(thread) + step) % seat_count];
+            if (seat.thread.raw == thread) seat.thread.store(left, .monotonic);
+        }
+        cache.thread.store(Cache.nobody_yet, .monotonic);
+        cache.settle();
     }
 
     /// If the owner of this cache has ended, does in its place what it would do next.
     pub fn rescue(small: *Small, cache: *Cache) void {
         small.mutex.lock();
         defer small.mutex.unlock();
-        if (isAbandoned(cache)) settle(cache);
-    }
-
-    fn settle(cache: *Cache) void {
-        cache.thread.store(thread_id.none, .monotonic);
-        cache.flush(.never);
-        cache.drain();
-        cache.releaseEmpty();
+        if (cache.thread.raw == Cache.nobody_yet) cache.settle();
     }
 
     /// Gives back what nobody uses: of the calling thread, of threads that have ended, of the rest
@@ -120,7 +159,7 @@ pub const Small = struct {
             defer small.mutex.unlock();
             var next = small.caches.raw;
             while (next) |cache| : (next = cache.next) {
-                if (isAbandoned(cache)) settle(cache);
+                if (cache.thread.raw == Cache.nobody_yet) cache.settle();
             }
         }
         small.segments.purge();

@@ -67,6 +67,11 @@ pub const Span = struct {
         };
     }
 
+    /// Metrics read `used` at any time.
+    pub inline fn addUsed(span: *Span, change: i16) void {
+        @atomicStore(u16, &span.used, span.used +% @as(u16, @bitCast(change)), .monotonic);
+    }
+
     pub const Place = struct { memory: [*]u8, slice: u8, slices: u8 };
 
     /// Cuts some more blocks: about a page of them, so that memory is touched as it is needed.

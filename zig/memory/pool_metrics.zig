@@ -1,0 +1,161 @@
+//! What a pool holds, at any time and without stopping anyone: sums of counters that each thread
+//! writes for itself; only who needs a new span just then waits for a moment. While others allocate, the figures are each true of some moment of the call,
+//! not all of the same.
+
+const std = @import("std");
+const arenas = @import("arena.zig");
+const Cache = @import("cache.zig").Cache;
+const hybrid = @import("hybrid.zig");
+const size_class = @import("size_class.zig");
+const spans = @import("span.zig");
+
+const HybridMemoryPool = hybrid.HybridMemoryPool;
+
+pub const Metrics = extern struct {
+    /// Bytes asked for by live blocks, and the most there were (within 64 KiB a thread).
+    used: u64,
+    peak_used: u64,
+    /// Bytes in spans, units and mappings that are given out: what the limit is about.
+    held: u64,
+    peak_held: u64,
+    size_max: u64,
+    /// What may be resident: `held`, what is kept for reuse, and the pool's tables.
+    total: u64,
+    /// Address space from the system, touched or not.
+    reserved: u64,
+    /// Bytes of live blocks as they are cut: sizes rounded up to class, unit or page.
+    blocks: u64,
+    live_count: u64,
+    allocated_count: u64,
+    freed_count: u64,
+    refused_count: u64,
+    fault_count: u64,
+    /// Free bytes in arenas, and the largest block that needs no new mapping.
+    free: u64,
+    largest_free: u64,
+    /// Free bytes that may hold memory.
+    idle: u64,
+    meta: u64,
+    mapped_files: u64,
+    thread_count: u32,
+    arena_count: u32,
+    segment_count: u32,
+    mapping_count: u32,
+    /// 1 - used / blocks: what rounding costs.
+    internal_fragmentation: f64,
+    /// 1 - largest_free / free: what lies apart.
+    external_fragmentation: f64,
+};
+
+pub fn read(pool: *HybridMemoryPool) Metrics {
+    var metrics = std.mem.zeroes(Metrics);
+    var next = pool.tiers.small.caches.load(.acquire);
+    while (next) |cache| : (next = cache.next) {
+        metrics.thread_count += 1;
+        for (&cache.tags) |*of_tag| {
+            metrics.used +%= @atomicLoad(u64, &of_tag.size, .monotonic);
+            metrics.allocated_count +%= @atomicLoad(u64, &of_tag.allocated, .monotonic);
+            metrics.freed_count +%= @atomicLoad(u64, &of_tag.freed, .monotonic);
+        }
+    }
+    // The stray cache is no thread's.
+    metrics.thread_count -= 1;
+    metrics.live_count = metrics.allocated_count -% metrics.freed_count;
+    pool.tiers.small.ledger.notePeak(metrics.used);
+    metrics.peak_used = pool.tiers.small.ledger.peak.load(.monotonic);
+    metrics.held = pool.tiers.limit.held.load(.monotonic);
+    metrics.peak_held = pool.tiers.limit.peak.load(.monotonic);
+    metrics.size_max = pool.tiers.limit.max;
+    metrics.refused_count = pool.refused_count.load(.monotonic);
+    metrics.mapped_files = pool.mapped_files.load(.monotonic);
+    metrics.meta = pool.meta.reserved.load(.monotonic);
+    if (pool.watch) |watch| {
+        if (watch.debug) |*debug| metrics.fault_count = debug.fault_count.load(.monotonic);
+    }
+    readBlocks(pool, &metrics);
+    readFree(pool, &metrics);
+    metrics.total = metrics.held + metrics.idle + metrics.meta;
+    metrics.internal_fragmentation = lostShare(metrics.used, metrics.blocks);
+    metrics.external_fragmentation = lostShare(metrics.largest_free, metrics.free);
+    return metrics;
+}
+
+fn readBlocks(pool: *HybridMemoryPool, metrics: *Metrics) void {
+    const segment_count = pool.tiers.small.segments.segment_count.load(.monotonic);
+    const slices = pool.tiers.small.segments.used_slices.load(.monotonic);
+    metrics.segment_count = @intCast(segment_count);
+    const units = pool.tiers.buddy.used_units.load(.monotonic);
+    const large_units = units -| segment_count * (spans.segment_size / arenas.unit_size);
+    const mapped = pool.tiers.direct.mapped.load(.monotonic);
+    metrics.mapping_count = @intCast(pool.tiers.direct.count.load(.monotonic));
+    metrics.arena_count = pool.tiers.buddy.mapped_count.load(.monotonic);
+    metrics.reserved = metrics.arena_count * @as(u64, arenas.size) + mapped + metrics.meta;
+    metrics.blocks = smallBlocks(pool) + large_units * arenas.unit_size + mapped;
+    metrics.idle = (pool.tiers.buddy.idle_units.load(.monotonic) * arenas.unit_size) +
+        pool.tiers.small.segments.idle_slices.load(.monotonic) * spans.slice_size;
+    const slices_all = segment_count * (spans.slice_count - 1);
+    metrics.free = (slices_all -| slices) * spans.slice_size;
+}
+
+fn smallBlocks(pool: *HybridMemoryPool) u64 {
+    var counts: [size_class.count]u64 = undefined;
+    pool.tiers.small.segments.countBlocks(&counts);
+    var size: u64 = 0;
+    for (counts, 0..) |count, class| size += count * size_class.sizeOf(@intCast(class));
+    return size;
+}
+
+fn readFree(pool: *HybridMemoryPool, metrics: *Metrics) void {
+    for (pool.tiers.buddy.arenas[0..pool.tiers.buddy.arena_count.load(.acquire)]) |*arena| {
+        const free = arena.free.load(.monotonic);
+        metrics.free += @popCount(free) * @as(u64, arenas.unit_size);
+        const order = arenas.largestOrder(free) orelse continue;
+        const size = @as(u64, arenas.unit_size) << order;
+        metrics.largest_free = @max(metrics.largest_free, size);
+    }
+}
+
+fn lostShare(good: u64, all: u64) f64 {
+    if (all == 0 or good >= all) return 0;
+    return 1 - @as(f64, @floatFromInt(good)) / @as(f64, @floatFromInt(all));
+}
+
+pub const ClassMetrics = extern struct {
+    /// Bytes of a block.
+    size: u64,
+    /// Those that threads have freed to another's inbox count until it looks there.
+    live_count: u64,
+};
+
+pub const class_count = size_class.count;
+
+/// Small blocks by class, smallest first.
+pub fn readClasses(pool: *HybridMemoryPool, to: *[class_count]ClassMetrics) void {
+    var counts: [class_count]u64 = undefined;
+    pool.tiers.small.segments.countBlocks(&counts);
+    for (to, counts, 0..) |*of_class, count, class| {
+        of_class.* = .{ .size = size_class.sizeOf(@intCast(class)), .live_count = count };
+    }
+}
+
+pub const TagMetrics = extern struct {
+    used: u64,
+    live_count: u64,
+    allocated_count: u64,
+    reserved: u64 = 0,
+};
+
+/// What blocks of each tag hold.
+pub fn readTags(pool: *const HybridMemoryPool, to: *[hybrid.tag_count]TagMetrics) void {
+    to.* = @splat(.{ .used = 0, .live_count = 0, .allocated_count = 0 });
+    var next = pool.tiers.small.caches.load(.acquire);
+    while (next) |cache| : (next = cache.next) {
+        for (to, &cache.tags) |*of_tag, *counted| {
+            const allocated = @atomicLoad(u64, &counted.allocated, .monotonic);
+            of_tag.used +%= @atomicLoad(u64, &counted.size, .monotonic);
+            of_tag.allocated_count +%= allocated;
+            of_tag.live_count +%= allocated;
+            of_tag.live_count -%= @atomicLoad(u64, &counted.freed, .monotonic);
+        }
+    }
+}

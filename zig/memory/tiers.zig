@@ -1,0 +1,149 @@
+//! The three allocators of a pool under one limit, chosen by size alone: small blocks (small.zig)
+//! below 1 MiB, the buddy allocator (buddy.zig) up to 64 MiB, a mapping each (direct.zig) above.
+//! Knows nothing of tags and of who watches.
+
+const std = @import("std");
+const buddies = @import("buddy.zig");
+const Cache = @import("cache.zig").Cache;
+const Direct = @import("direct.zig").Direct;
+const Limit = @import("limit.zig").Limit;
+const Meta = @import("meta.zig").Meta;
+const size_class = @import("size_class.zig");
+const Small = @import("small.zig").Small;
+const Source = @import("source.zig").Source;
+const spans = @import("span.zig");
+
+const Buddy = buddies.Buddy;
+
+pub const Error = error{ OutOfMemory, LimitReached, InvalidSize, InvalidAlignment };
+
+/// Requests below it are small, though some round up to a block of just that size.
+pub const large_size_min = size_class.size_max;
+pub const alignment_max = spans.slice_size;
+/// From here on old contents are given back to the system rather than overwritten with zeros, so
+/// that pages nobody writes to cost nothing.
+const discard_size_min = 4 << 20;
+
+pub const Tiers = struct {
+    source: Source,
+    limit: Limit,
+    small: Small,
+    buddy: Buddy,
+    direct: Direct,
+
+    pub const Options = struct { size_max: u64, huge_pages: bool, idle_size_max: ?u64 };
+
+    /// The tiers must not move afterwards.
+    pub fn init(
+        tiers: *Tiers,
+        source: Source,
+        meta: *Meta,
+        options: Options,
+    ) error{OutOfMemory}!void {
+        tiers.source = source;
+        tiers.limit = .{ .max = options.size_max };
+        tiers.buddy = try .init(source, meta, .{
+            .huge_pages = options.huge_pages,
+            .idle_size_max = options.idle_size_max,
+        });
+        tiers.direct = try .init(source, meta, options.huge_pages);
+        try tiers.small.init(meta, &tiers.buddy, &tiers.limit);
+    }
+
+    pub fn deinit(tiers: *Tiers) void {
+        tiers.small.deinit();
+        tiers.direct.deinit();
+        tiers.buddy.deinit();
+    }
+
+    pub fn allocate(tiers: *Tiers, size: usize, alignment: usize, zeroed: bool) Error![*]u8 {
+        if (size == 0) return error.InvalidSize;
+        if (alignment > alignment_max or !std.math.isPowerOfTwo(alignment)) {
+            return error.InvalidAlignment;
+        }
+        if (size > buddies.block_size_max) return tiers.allocateDirect(size);
+        if (size >= large_size_min) return tiers.allocateBuddy(size, zeroed);
+        const memory = try tiers.allocateSmall(std.mem.alignForward(usize, size, alignment));
+        if (zeroed) @memset(memory[0..size], 0);
+        return memory;
+    }
+
+    fn allocateSmall(tiers: *Tiers, size: usize) Error![*]u8 {
+        const cache = tiers.small.ownCache() orelse return error.OutOfMemory;
+        const class = size_class.of(size);
+        if (cache.allocate(class)) |memory| return memory;
+        const span_size = @as(u64, size_class.cutOf(class).slices) * spans.slice_size;
+        const held = tiers.limit.held.load(.monotonic);
+        return if (span_size > tiers.limit.max -| held) error.LimitReached else error.OutOfMemory;
+    }
+
+    fn allocateBuddy(tiers: *Tiers, size: usize, zeroed: bool) Error![*]u8 {
+        const held = std.mem.alignForward(usize, size, buddies.unit_size);
+        if (!tiers.limit.take(held)) return error.LimitReached;
+        errdefer tiers.limit.giveBack(held);
+        const block = tiers.buddy.allocate(size, zeroed) orelse return error.OutOfMemory;
+        if (zeroed and block.dirty != 0) try tiers.clear(block, size);
+        return block.memory;
+    }
+
+    /// Zeroes what a block held before; frees it where that fails.
+    fn clear(tiers: *Tiers, block: buddies.Block, size: usize) error{OutOfMemory}!void {
+        if (size >= discard_size_min) {
+            const whole = @as(usize, block.units) * buddies.unit_size;
+            tiers.source.discard(block.memory, whole);
+            if (tiers.source.commit(block.memory, whole)) return;
+            tiers.buddy.freeDiscarded(block.memory);
+            return error.OutOfMemory;
+        }
+        var dirty = block.dirty;
+        while (dirty != 0) : (dirty &= dirty - 1) {
+            const start = @ctz(dirty) * @as(usize, buddies.unit_size);
+            if (start >= size) return;
+            @memset(block.memory[start..@min(size, start + buddies.unit_size)], 0);
+        }
+    }
+
+    fn allocateDirect(tiers: *Tiers, size: usize) Error![*]u8 {
+        const held = Direct.roundUp(size) orelse return error.InvalidSize;
+        if (!tiers.limit.take(held)) return error.LimitReached;
+        errdefer tiers.limit.giveBack(held);
+        return tiers.direct.allocate(held) orelse error.OutOfMemory;
+    }
+
+    /// Of a small block no more is checked than that it is one of this pool's.
+    pub fn free(tiers: *Tiers, memory: []u8) error{ForeignPointer}!void {
+        if (memory.len == 0) return error.ForeignPointer;
+        if (memory.len < large_size_min) {
+            if (spans.spanOf(memory.ptr).owner.small != &tiers.small) return error.ForeignPointer;
+            const cache = tiers.enter();
+            defer tiers.leave(cache);
+            return cache.free(memory.ptr);
+        }
+        const held = if (memory.len > buddies.block_size_max)
+            tiers.direct.free(memory.ptr) orelse return error.ForeignPointer
+        else units: {
+            const units: usize = tiers.buddy.free(memory.ptr) orelse return error.ForeignPointer;
+            break :units units * buddies.unit_size;
+        };
+        tiers.limit.giveBack(held);
+    }
+
+    /// The thread's own cache, or the stray one, locked until `leave`.
+    pub fn enter(tiers: *Tiers) *Cache {
+        if (tiers.small.ownCache()) |cache| return cache;
+        tiers.small.stray_mutex.lock();
+        return tiers.small.stray;
+    }
+
+    pub fn leave(tiers: *Tiers, cache: *Cache) void {
+        if (cache != tiers.small.stray) return;
+        cache.flush(.may_rescue);
+        tiers.small.stray_mutex.unlock();
+    }
+
+    /// Gives back to the system what is free, as far as it can be had without stopping a thread.
+    pub fn trim(tiers: *Tiers) void {
+        tiers.small.trim();
+        tiers.buddy.purge();
+    }
+};
