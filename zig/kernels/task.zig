@@ -1,9 +1,10 @@
 //! What a kernel sees: the resolved operands of one instruction and its share of the work.
 //!
 //! A kernel is `fn (task: *const Task) callconv(.c) void`, called once by every worker of a run.
-//! The validator has already checked ranks, dtypes, layouts and extents; a kernel checks only what lies
-//! in data (token ids, page numbers) and reports it through `fail`, touching nothing out of bounds.
-//! The structs are `extern`: each instruction-set level is an object of its own and shares them.
+//! The validator has already checked ranks, dtypes, layouts and extents; a kernel checks only what
+//! lies in data (token ids, page numbers) and reports it through `fail`, touching nothing out of
+//! bounds. The structs are `extern`: each instruction-set level is an object of its own and shares
+//! them.
 
 const std = @import("std");
 

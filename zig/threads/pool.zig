@@ -1,6 +1,6 @@
 //! The workers of the device: threads that live as long as the core is open, sleep between jobs,
-//! and run one job together. The caller of `run` is worker 0. Workers that a job does not ask for sleep
-//! through it.
+//! and run one job together. The caller of `run` is worker 0. Workers that a job does not ask for
+//! sleep through it.
 
 const std = @import("std");
 const os = @import("os.zig");
