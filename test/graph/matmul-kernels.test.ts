@@ -89,7 +89,7 @@ describe("ternary_matmul", () => {
         for (const tokens of [1, 2]) await checkTernary({ tokens, outputs, inputs });
       }
     }
-  });
+  }, 30_000);
 
   test("many tokens: every number around the tiles of tokens is exact", async () => {
     for (const tokens of [3, 4, 5, 8, 9, 12, 13, 16, 17, 24, 25, 40, 65]) {
