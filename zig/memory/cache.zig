@@ -1,6 +1,7 @@
 //! One thread's part of the small-block allocator: for each class a list of spans, taken from and
 //! freed to without a lock. Blocks that other threads free arrive in the inbox, a list that anyone
-//! pushes to and the owner takes whole; blocks of others that this thread frees are sent in batches.
+//! pushes to and the owner takes whole; blocks of others that this thread frees are sent in
+//! batches.
 //!
 //! A cache belongs to one thread at a time (small.zig sees to that) and lives as long as the pool.
 //! Its counters are written by the owner and read by anyone.

@@ -106,7 +106,8 @@ test "explain: the limit names the largest holders, a block its history" {
     const weights = try pool.tag("weights");
     const scratch = try pool.tag("scratch");
     const large = try pool.allocate(.{ .size = 3 << 20, .tag = weights });
-    const small = try pool.allocate(.{ .size = 100, .tag = scratch, .label = try pool.label("a:1") });
+    const label = try pool.label("a:1");
+    const small = try pool.allocate(.{ .size = 100, .tag = scratch, .label = label });
     try std.testing.expectError(error.LimitReached, pool.allocate(.{ .size = 6 << 20 }));
     var buffer: [400]u8 = undefined;
     const text = limit(pool, 6 << 20, &buffer);

@@ -9,7 +9,8 @@ const HybridMemoryPool = hybrid.HybridMemoryPool;
 test "pool: blocks of every kind are aligned, zeroed on request, counted and freed" {
     const pool: *HybridMemoryPool = try .create(.{});
     const weights = try pool.tag("weights");
-    const sizes = [_]usize{ 1, 17, 4000, 70_000, (1 << 20) - 1, 1 << 20, 5 << 20, 64 << 20, 65 << 20 };
+    const mib = 1 << 20;
+    const sizes = [_]usize{ 1, 17, 4000, 70_000, mib - 1, mib, 5 * mib, 64 * mib, 65 * mib };
     var total: u64 = 0;
     var blocks: [sizes.len][]u8 = undefined;
     for (sizes, &blocks) |size, *block| {

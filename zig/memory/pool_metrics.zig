@@ -1,6 +1,7 @@
 //! What a pool holds, at any time and without stopping anyone: sums of counters that each thread
-//! writes for itself; only who needs a new span just then waits for a moment. While others allocate, the figures are each true of some moment of the call,
-//! not all of the same.
+//! writes for itself; only who needs a new span just then
+//! waits for a moment. While others allocate, the figures are each true of some moment of the
+//! call, not all of the same.
 
 const std = @import("std");
 const arenas = @import("arena.zig");

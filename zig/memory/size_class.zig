@@ -1,5 +1,6 @@
 //! Size classes of small blocks: multiples of 16 up to 128 bytes, then eight steps to each doubling
-//! up to 1 MiB, so a block is at most an eighth larger than what was asked for (15 bytes below 128).
+//! up to 1 MiB, so a block is at most an eighth larger than what was asked for (15 bytes below
+//! 128).
 //!
 //! A class whose step is below a power of two P, and a size that is a multiple of P: the class is
 //! exactly that size. So rounding the size up to the alignment is all that alignment takes.

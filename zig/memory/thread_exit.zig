@@ -104,7 +104,8 @@ extern fn pthread_key_create(
 ) c_int;
 extern fn pthread_key_delete(key: Key) c_int;
 extern fn pthread_setspecific(key: Key, value: ?*const anyopaque) c_int;
-extern "kernel32" fn FlsAlloc(callback: *const fn (?*anyopaque) callconv(.winapi) void) callconv(.winapi) u32;
+const FlsCallback = *const fn (?*anyopaque) callconv(.winapi) void;
+extern "kernel32" fn FlsAlloc(callback: FlsCallback) callconv(.winapi) u32;
 extern "kernel32" fn FlsSetValue(key: u32, value: ?*anyopaque) callconv(.winapi) c_int;
 extern "kernel32" fn GetModuleHandleExW(
     flags: u32,
