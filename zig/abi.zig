@@ -55,7 +55,7 @@ pub const Op = enum(u16) {
     pack_tile2,
 };
 
-pub const Activation = enum(u32) { relu2, silu };
+pub const Activation = @import("kernels/gated_activation.zig").Activation;
 
 /// Attributes of ops, by op name: words of 32 bits, declared beside their kernel. An op that is
 /// not listed has none.
@@ -73,22 +73,13 @@ pub const Attrs = struct {
 /// Columns of the sampling parameters, f32 `(sequences, sampling_columns)`. Zero turns a filter
 /// off, except temperature 0, which keeps only the largest logit, and the penalty, whose neutral
 /// value is 1.
-pub const SamplingColumn = enum(u32) {
-    temperature,
-    top_k,
-    top_p,
-    min_p,
-    typical_p,
-    repetition_penalty,
-    no_repeat_ngram,
-    reserved,
-};
+pub const SamplingColumn = @import("kernels/sampling_probs.zig").Column;
 
 /// Words of the random state, u32 `(sequences, 4)`: the key and the counter of Philox 4x32-10.
 pub const RandomWord = enum(u32) { seed_low, seed_high, sequence, step };
 
 /// Positions in a page of the KV cache, and the chunk in which attention sums.
-pub const page_positions = 64;
+pub const page_positions = @import("kernels/kv_write.zig").page_positions;
 
 // The Program blob, little-endian: Header, then the tables, widest entries first so that each is
 // aligned: Region, stride (i64), Slot, Sym, Dim, operand (u32), attribute (u32), Instr, Feedback.
