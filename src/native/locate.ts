@@ -28,28 +28,24 @@ export function locateCore(): string {
 
 /**
  * The core in the optional package of this system, where one is installed. The names are written
- * out, one branch a system: a bundler embeds the library of the system it compiles for.
+ * out, one branch a system: a bundler embeds the library of the system it compiles for. They stand
+ * inside the `try` because a bundler takes only there that a package is not installed.
  */
 function packagedCore(): string | undefined {
+  const arm = process.arch === "arm64";
+  let found: { default: string } | undefined;
   try {
-    return requirePackage()?.default;
+    if (process.platform === "linux") {
+      found = arm ? require("bitnet-bun-linux-arm64") : require("bitnet-bun-linux-x64");
+    } else if (process.platform === "darwin") {
+      found = arm ? require("bitnet-bun-darwin-arm64") : require("bitnet-bun-darwin-x64");
+    } else if (process.platform === "win32") {
+      found = require("bitnet-bun-win32-x64");
+    }
   } catch {
     return undefined;
   }
-}
-
-function requirePackage(): { default: string } | undefined {
-  if (process.platform === "linux") {
-    return process.arch === "arm64"
-      ? require("bitnet-bun-linux-arm64")
-      : require("bitnet-bun-linux-x64");
-  }
-  if (process.platform === "darwin") {
-    return process.arch === "arm64"
-      ? require("bitnet-bun-darwin-arm64")
-      : require("bitnet-bun-darwin-x64");
-  }
-  return process.platform === "win32" ? require("bitnet-bun-win32-x64") : undefined;
+  return found?.default;
 }
 
 function builtCore(): string {
