@@ -7,17 +7,21 @@ test {
     _ = @import("memory/buddy.zig");
     _ = @import("memory/direct.zig");
     _ = @import("memory/explain.zig");
+    _ = @import("memory/failure_test.zig");
     _ = @import("memory/hybrid_test.zig");
     _ = @import("memory/limit.zig");
     _ = @import("memory/meta.zig");
     _ = @import("memory/size_class.zig");
+    _ = @import("memory/model_test.zig");
     _ = @import("memory/names.zig");
     _ = @import("memory/segments.zig");
     _ = @import("memory/small_test.zig");
     _ = @import("memory/source.zig");
+    _ = @import("memory/stress_test.zig");
     _ = @import("memory/tagged_allocator.zig");
     _ = @import("memory/thread_exit.zig");
     _ = @import("memory/thread_id.zig");
     _ = @import("memory/timeline.zig");
     _ = @import("memory/tracking.zig");
+    _ = @import("memory/watch_test.zig");
 }

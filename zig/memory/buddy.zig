@@ -29,6 +29,13 @@ pub const Block = struct {
     dirty: u64,
 };
 
+pub const Use = struct {
+    /// Of two blocks that fit alike, one without old contents is better.
+    prefers_clean: bool = false,
+    /// Without old contents and huge pages: it will be filled bit by bit.
+    sparse: bool = false,
+};
+
 pub const Buddy = struct {
     source: Source,
     meta: *Meta,
@@ -71,7 +78,7 @@ pub const Buddy = struct {
     }
 
     /// A block of `size` bytes rounded up to units, aligned to the power of two of units above it.
-    pub fn allocate(buddy: *Buddy, size: usize, wants_clean: bool) ?Block {
+    pub fn allocate(buddy: *Buddy, size: usize, use: Use) ?Block {
         std.debug.assert(size > 0 and size <= block_size_max);
         const count: u7 = @intCast((size + unit_size - 1) / unit_size);
         const order_wanted: u3 = @intCast(std.math.log2_int_ceil(u32, count));
@@ -82,9 +89,10 @@ pub const Buddy = struct {
             break :at ArenaIndex.Found{ .arena = arena, .order = arenas.order_count - 1 };
         };
         const arena = &buddy.arenas[at.arena];
-        const start = arena.choose(at.order, wants_clean);
+        const start = arena.choose(at.order, use.prefers_clean or use.sparse);
         const mask = arenas.run(start, count);
-        const huge_end = start + 2 * (size / (2 * unit_size));
+        if (use.sparse) buddy.discard(arena, arena.dirty & mask);
+        const huge_end = if (use.sparse) 0 else start + 2 * (size / (2 * unit_size));
         if (!buddy.prepare(arena, mask & ~arena.dirty, huge_end)) return null;
         const dirty = arena.dirty & mask;
         buddy.changeIdle(-@as(i64, @popCount(dirty)));
@@ -156,14 +164,18 @@ pub const Buddy = struct {
                 buddy.removeArena(index);
                 continue;
             }
-            const idle = arena.idle();
-            var runs: Runs = .{ .units = idle };
-            while (runs.next()) |part| {
-                buddy.source.discard(arena.address(part.start), part.size());
-            }
-            arena.dirty &= ~idle;
-            buddy.changeIdle(-@as(i64, @popCount(idle)));
+            buddy.discard(arena, arena.idle());
         }
+    }
+
+    /// Gives the memory of free units back.
+    fn discard(buddy: *Buddy, arena: *Arena, idle: u64) void {
+        var runs: Runs = .{ .units = idle };
+        while (runs.next()) |part| {
+            buddy.source.discard(arena.address(part.start), part.size());
+        }
+        arena.dirty &= ~idle;
+        buddy.changeIdle(-@as(i64, @popCount(idle)));
     }
 
     /// Makes `fresh` units usable, with huge pages where a pair lies below `huge_end`: the tail of
@@ -292,7 +304,7 @@ test "buddy: blocks do not overlap, coalesce, and leave no arena behind" {
             blocks[slot] = null;
         } else {
             const size = @as(usize, 1) << random.intRangeAtMost(u5, 16, 25);
-            const block = buddy.allocate(size + random.uintLessThan(usize, size), false).?;
+            const block = buddy.allocate(size + random.uintLessThan(usize, size), .{}).?;
             block.memory[0] = @intCast(slot);
             if (block.dirty == 0) try std.testing.expectEqual(0, block.memory[1]);
             block.memory[1] = 1;
@@ -316,15 +328,19 @@ test "buddy: idle memory stays within its bound and a cleared block reads zero" 
     var fixture: TestBuddy = .{};
     try fixture.start(.{ .idle_size_max = 8 << 20 });
     const buddy = &fixture.buddy;
-    const keep = buddy.allocate(1 << 20, false).?;
-    const large = buddy.allocate(16 << 20, false).?;
+    const keep = buddy.allocate(1 << 20, .{}).?;
+    const large = buddy.allocate(16 << 20, .{}).?;
     @memset(large.memory[0 .. 16 << 20], 1);
     _ = buddy.free(large.memory);
     try std.testing.expect(buddy.idle_units.raw <= 8);
-    const again = buddy.allocate(16 << 20, true).?;
+    const again = buddy.allocate(16 << 20, .{ .prefers_clean = true }).?;
     try std.testing.expectEqual(0, again.dirty);
     try std.testing.expectEqual(0, again.memory[9 << 20]);
+    again.memory[0] = 1;
     _ = buddy.free(again.memory);
+    const sparse = buddy.allocate(16 << 20, .{ .sparse = true }).?;
+    try std.testing.expectEqual(0, sparse.dirty | sparse.memory[0]);
+    _ = buddy.free(sparse.memory);
     _ = buddy.free(keep.memory);
     try fixture.end();
 }
@@ -334,11 +350,11 @@ test "buddy: a refused page leaves it as it was" {
     try fixture.start(.{});
     const buddy = &fixture.buddy;
     fixture.faulty.fail_at = fixture.faulty.calls.raw;
-    try std.testing.expectEqual(null, buddy.allocate(1 << 20, false));
+    try std.testing.expectEqual(null, buddy.allocate(1 << 20, .{}));
     fixture.faulty.fail_at = fixture.faulty.calls.raw + 1;
-    try std.testing.expectEqual(null, buddy.allocate(1 << 20, false));
+    try std.testing.expectEqual(null, buddy.allocate(1 << 20, .{}));
     try std.testing.expectEqual(0, buddy.used_units.raw);
-    try std.testing.expect(buddy.allocate(64 << 20, false) != null);
+    try std.testing.expect(buddy.allocate(64 << 20, .{}) != null);
     try std.testing.expectEqual(64, buddy.used_units.raw);
     try fixture.end();
 }

@@ -42,13 +42,13 @@ pub const Direct = struct {
     }
 
     /// `size` is from `roundUp`.
-    pub fn allocate(direct: *Direct, size: usize) ?[*]u8 {
+    pub fn allocate(direct: *Direct, size: usize, sparse: bool) ?[*]u8 {
         const memory = direct.source.map(size, alignment) orelse return null;
         if (!direct.source.commit(memory, size) or !direct.add(memory, size)) {
             direct.source.unmap(memory, size);
             return null;
         }
-        if (direct.huge_pages) direct.source.adviseHuge(memory, size, true);
+        if (direct.huge_pages and !sparse) direct.source.adviseHuge(memory, size, true);
         return memory;
     }
 
@@ -91,14 +91,14 @@ test "direct: mappings are zero, counted, and unknown addresses refused" {
     var meta: Meta = .{ .source = faulty.source() };
     var direct: Direct = try .init(faulty.source(), &meta, true);
     const size = Direct.roundUp((80 << 20) + 1).?;
-    const memory = direct.allocate(size).?;
+    const memory = direct.allocate(size, false).?;
     try std.testing.expectEqual(0, memory[size - 1]);
     try std.testing.expectEqual(1, direct.count.raw);
     try std.testing.expectEqual(null, direct.free(memory + 4096));
     try std.testing.expectEqual(@as(?usize, size), direct.free(memory));
     try std.testing.expectEqual(null, direct.free(memory));
     try std.testing.expectEqual(null, Direct.roundUp(1 << 60));
-    _ = direct.allocate(size).?;
+    _ = direct.allocate(size, false).?;
     direct.deinit();
     meta.deinit();
     try std.testing.expectEqual(0, faulty.mapped.raw);

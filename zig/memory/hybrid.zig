@@ -63,8 +63,19 @@ pub const Request = struct {
     alignment: usize = 16,
     tag: Tag = .untagged,
     zeroed: bool = false,
+    /// Filled bit by bit, where a huge page would take more than what is touched.
+    sparse: bool = false,
     /// From `HybridMemoryPool.label`; kept from level `standard` up.
     label: u32 = 0,
+
+    pub fn shape(request: Request) tiers.Shape {
+        return .{
+            .size = request.size,
+            .alignment = request.alignment,
+            .zeroed = request.zeroed,
+            .sparse = request.sparse,
+        };
+    }
 };
 
 const reclaims_max = 16;
@@ -172,33 +183,32 @@ pub const HybridMemoryPool = struct {
             }
         }
         // In registers: a struct would be written out before the branch, needed or not.
-        return pool.allocateLong(
-            size,
-            request.alignment,
-            request.zeroed,
-            request.tag,
-            request.label,
-        );
+        const manner: Manner = .{ .zeroed = request.zeroed, .sparse = request.sparse };
+        return pool.allocateLong(size, request.alignment, manner, request.tag, request.label);
     }
+
+    const Manner = packed struct(u8) { zeroed: bool, sparse: bool, reserved: u6 = 0 };
 
     noinline fn allocateLong(
         pool: *HybridMemoryPool,
         size: usize,
         alignment: usize,
-        zeroed: bool,
+        manner: Manner,
         tag_of_block: Tag,
         label_of_block: u32,
     ) Error![]u8 {
-        if (pool.watch) |watch| return watch.allocate(.{
+        const request: Request = .{
             .size = size,
             .alignment = alignment,
-            .zeroed = zeroed,
             .tag = tag_of_block,
+            .zeroed = manner.zeroed,
+            .sparse = manner.sparse,
             .label = label_of_block,
-        }, @returnAddress());
-        const memory = try pool.allocateRaw(size, alignment, zeroed);
-        pool.countAllocated(tag_of_block, size);
-        return memory[0..size];
+        };
+        if (pool.watch) |watch| return watch.allocate(request, @returnAddress());
+        const memory = try pool.allocateRaw(request.shape());
+        pool.countAllocated(request.tag, request.size);
+        return memory[0..request.size];
     }
 
     /// `memory` and `tag` are those of the allocation.
@@ -230,21 +240,16 @@ pub const HybridMemoryPool = struct {
     }
 
     /// Without a count of tags and without watch; those who do that call it.
-    pub fn allocateRaw(
-        pool: *HybridMemoryPool,
-        size: usize,
-        alignment: usize,
-        zeroed: bool,
-    ) Error![*]u8 {
+    pub fn allocateRaw(pool: *HybridMemoryPool, shape: tiers.Shape) Error![*]u8 {
         if (pool.closed.load(.monotonic)) return error.PoolClosed;
         var reclaims: u32 = 0;
         while (true) : (reclaims += 1) {
-            return pool.tiers.allocate(size, alignment, zeroed) catch |err| {
+            return pool.tiers.allocate(shape) catch |err| {
                 switch (err) {
                     error.InvalidSize, error.InvalidAlignment => return err,
                     error.OutOfMemory, error.LimitReached => {},
                 }
-                if (reclaims <= reclaims_max and pool.makeRoom(size, reclaims == 0)) continue;
+                if (reclaims <= reclaims_max and pool.makeRoom(shape.size, reclaims == 0)) continue;
                 _ = pool.refused_count.fetchAdd(1, .monotonic);
                 return err;
             };

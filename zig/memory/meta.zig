@@ -69,13 +69,14 @@ pub const Meta = struct {
             meta.source.unmap(memory, size);
             return null;
         }
-        _ = meta.reserved.fetchAdd(size, .monotonic);
+        // Whoever unmapped this address before did so before: the system knows, sanitizers do not.
+        _ = meta.reserved.fetchAdd(size, .acquire);
         return memory;
     }
 
     fn unmap(meta: *Meta, memory: [*]u8, size: usize) void {
+        _ = meta.reserved.fetchSub(size, .release);
         meta.source.unmap(memory, size);
-        _ = meta.reserved.fetchSub(size, .monotonic);
     }
 
     /// For tables that grow: whole pages, given back when the table moves on.

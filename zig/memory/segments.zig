@@ -135,7 +135,7 @@ pub const Segments = struct {
     }
 
     fn addSegment(segments: *Segments) ?*Segment {
-        const block = segments.buddy.allocate(spans.segment_size, false) orelse return null;
+        const block = segments.buddy.allocate(spans.segment_size, .{}) orelse return null;
         const segment: *Segment = @ptrCast(@alignCast(block.memory));
         segment.free = 0;
         // What the block held before may still be there, in any of its slices.

@@ -49,7 +49,8 @@ pub const Small = struct {
             .stray = stray,
         };
         stray.init(small);
-        small.publish(stray, Cache.nobody);
+        stray.thread.raw = Cache.nobody;
+        small.publish(stray);
         thread_exit.add(&small.listener);
     }
 
@@ -87,15 +88,20 @@ pub const Small = struct {
     }
 
     fn claim(small: *Small, thread: usize) ?*Cache {
+        {
+            // Too many threads near the same home leave some without a seat.
+            small.mutex.lock();
+            defer small.mutex.unlock();
+            if (small.cacheOf(thread)) |cache| return cache;
+        }
+        // Without the mutex, which those who hear of a thread's end take.
+        if (!thread_exit.arm()) return null;
         small.mutex.lock();
         defer small.mutex.unlock();
-        // Too many threads near the same home leave some without a seat.
-        if (small.cacheOf(thread)) |cache| return cache;
-        if (!thread_exit.arm()) return null;
         const cache = small.cacheOf(Cache.nobody_yet) orelse new: {
             const cache = small.meta.create(Cache) orelse return null;
             cache.init(small);
-            small.publish(cache, thread);
+            small.publish(cache);
             break :new cache;
         };
         cache.thread.store(thread, .monotonic);
@@ -117,8 +123,7 @@ pub const Small = struct {
         return null;
     }
 
-    fn publish(small: *Small, cache: *Cache, thread: usize) void {
-        cache.thread.store(thread, .monotonic);
+    fn publish(small: *Small, cache: *Cache) void {
         cache.next = small.caches.raw;
         small.caches.store(cache, .release);
     }

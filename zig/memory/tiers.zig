@@ -24,6 +24,16 @@ pub const alignment_max = spans.slice_size;
 /// that pages nobody writes to cost nothing.
 const discard_size_min = 4 << 20;
 
+/// What a block is to be like.
+pub const Shape = struct {
+    size: usize,
+    /// A power of two up to 64 KiB.
+    alignment: usize,
+    zeroed: bool = false,
+    /// Filled bit by bit, where a huge page would take more than what is touched.
+    sparse: bool = false,
+};
+
 pub const Tiers = struct {
     source: Source,
     limit: Limit,
@@ -56,15 +66,17 @@ pub const Tiers = struct {
         tiers.buddy.deinit();
     }
 
-    pub fn allocate(tiers: *Tiers, size: usize, alignment: usize, zeroed: bool) Error![*]u8 {
+    pub fn allocate(tiers: *Tiers, shape: Shape) Error![*]u8 {
+        const size = shape.size;
+        const alignment = shape.alignment;
         if (size == 0) return error.InvalidSize;
         if (alignment > alignment_max or !std.math.isPowerOfTwo(alignment)) {
             return error.InvalidAlignment;
         }
-        if (size > buddies.block_size_max) return tiers.allocateDirect(size);
-        if (size >= large_size_min) return tiers.allocateBuddy(size, zeroed);
+        if (size > buddies.block_size_max) return tiers.allocateDirect(shape);
+        if (size >= large_size_min) return tiers.allocateBuddy(shape);
         const memory = try tiers.allocateSmall(std.mem.alignForward(usize, size, alignment));
-        if (zeroed) @memset(memory[0..size], 0);
+        if (shape.zeroed) @memset(memory[0..size], 0);
         return memory;
     }
 
@@ -77,12 +89,15 @@ pub const Tiers = struct {
         return if (span_size > tiers.limit.max -| held) error.LimitReached else error.OutOfMemory;
     }
 
-    fn allocateBuddy(tiers: *Tiers, size: usize, zeroed: bool) Error![*]u8 {
-        const held = std.mem.alignForward(usize, size, buddies.unit_size);
+    fn allocateBuddy(tiers: *Tiers, shape: Shape) Error![*]u8 {
+        const held = std.mem.alignForward(usize, shape.size, buddies.unit_size);
         if (!tiers.limit.take(held)) return error.LimitReached;
         errdefer tiers.limit.giveBack(held);
-        const block = tiers.buddy.allocate(size, zeroed) orelse return error.OutOfMemory;
-        if (zeroed and block.dirty != 0) try tiers.clear(block, size);
+        const block = tiers.buddy.allocate(shape.size, .{
+            .prefers_clean = shape.zeroed,
+            .sparse = shape.sparse,
+        }) orelse return error.OutOfMemory;
+        if (shape.zeroed and block.dirty != 0) try tiers.clear(block, shape.size);
         return block.memory;
     }
 
@@ -103,11 +118,11 @@ pub const Tiers = struct {
         }
     }
 
-    fn allocateDirect(tiers: *Tiers, size: usize) Error![*]u8 {
-        const held = Direct.roundUp(size) orelse return error.InvalidSize;
+    fn allocateDirect(tiers: *Tiers, shape: Shape) Error![*]u8 {
+        const held = Direct.roundUp(shape.size) orelse return error.InvalidSize;
         if (!tiers.limit.take(held)) return error.LimitReached;
         errdefer tiers.limit.giveBack(held);
-        return tiers.direct.allocate(held) orelse error.OutOfMemory;
+        return tiers.direct.allocate(held, shape.sparse) orelse error.OutOfMemory;
     }
 
     /// Of a small block no more is checked than that it is one of this pool's.

@@ -62,13 +62,12 @@ pub const Watch = struct {
     fn allocateFramed(watch: *Watch, request: hybrid.Request) hybrid.Error![]u8 {
         const pool = watch.pool;
         const size = request.size;
-        if (watch.debug == null) {
-            return (try pool.allocateRaw(size, request.alignment, request.zeroed))[0..size];
-        }
+        var shape = request.shape();
+        if (watch.debug == null) return (try pool.allocateRaw(shape))[0..size];
         if (size == 0) return error.InvalidSize;
         const frame: debugs.Frame = .of(request.alignment);
-        const framed = std.math.add(usize, size, frame.size) catch return error.InvalidSize;
-        const raw = try pool.allocateRaw(framed, request.alignment, request.zeroed);
+        shape.size = std.math.add(usize, size, frame.size) catch return error.InvalidSize;
+        const raw = try pool.allocateRaw(shape);
         const memory = raw[frame.before..][0..size];
         debugs.guard(memory, request.alignment);
         return memory;
