@@ -8,7 +8,8 @@ const metrics = @import("pool_metrics.zig");
 
 const HybridMemoryPool = hybrid.HybridMemoryPool;
 
-const sizes = [_]usize{ 40, 5000, 200_000, 900_000, 1 << 20, 3 << 20, 20 << 20, 64 << 20, 70 << 20 };
+const mib = 1 << 20;
+const sizes = [_]usize{ 40, 5000, 200_000, 900_000, mib, 3 * mib, 20 * mib, 64 * mib, 70 * mib };
 
 /// Some of everything; gives how many allocations were refused.
 fn exercise(faulty: *Faulty, options: hybrid.Options) !u32 {
