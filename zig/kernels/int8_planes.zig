@@ -50,9 +50,9 @@ pub fn Planes(comptime D: type) type {
             while (column + size <= w.len) : (column += size) {
                 planes.add(&high[0], &low[0], w, column);
             }
-            const high_sum = @reduce(.Add, D.total(high[0] +% high[1]));
-            const low_sum = @reduce(.Add, D.total(low[0] +% low[1]));
-            var sum = high_sum *% 256 +% low_sum -% planes.surplus;
+            const weight_of_high: D.Sums = @splat(256);
+            const sums = (high[0] +% high[1]) *% weight_of_high +% low[0] +% low[1];
+            var sum = @reduce(.Add, D.total(sums)) -% planes.surplus;
             for (w[column..], planes.x[column..]) |weight, value| {
                 sum +%= @as(i32, weight) * value;
             }
