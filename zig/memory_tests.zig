@@ -4,7 +4,9 @@ test {
     _ = @import("memory/address_map.zig");
     _ = @import("memory/arena.zig");
     _ = @import("memory/arena_index.zig");
-    _ = @import("memory/buddy.zig");
+    _ = @import("memory/bits.zig");
+    _ = @import("memory/buddy_test.zig");
+    _ = @import("memory/decay.zig");
     _ = @import("memory/direct.zig");
     _ = @import("memory/explain.zig");
     _ = @import("memory/failure_test.zig");
@@ -14,7 +16,6 @@ test {
     _ = @import("memory/size_class.zig");
     _ = @import("memory/model_test.zig");
     _ = @import("memory/names.zig");
-    _ = @import("memory/segments.zig");
     _ = @import("memory/small_test.zig");
     _ = @import("memory/source.zig");
     _ = @import("memory/stress_test.zig");

@@ -1,166 +1,173 @@
-//! One arena of the buddy allocator: 64 units of 1 MiB, free or not by one bit each. A buddy of
-//! order k is free when the 2^k bits from its aligned start are set, so splitting and coalescing
-//! need no lists: taking clears bits, freeing sets them. A block whose length is no power of two
-//! leaves its tail to others.
+//! One arena: 64 MiB of address space in 1,024 units of 64 KiB, free or not by one bit each. The
+//! first units hold a header: which block or span each unit belongs to, and the spans themselves.
+//! Freeing sets bits, so neighbours coalesce by themselves; a block goes into the first run that
+//! holds it, so what is left beside it stays in one piece.
 
 const std = @import("std");
+const bitrows = @import("bits.zig");
+const Cache = @import("cache.zig").Cache;
+const Span = @import("span.zig").Span;
 
-pub const unit_size = 1 << 20;
-pub const unit_count = 64;
+const Bits = bitrows.Bits;
+const Parts = bitrows.Parts;
+const Run = bitrows.Run;
+const WordRuns = bitrows.WordRuns;
+
+pub const unit_size = 64 << 10;
+pub const unit_count = bitrows.bit_count;
 pub const size = unit_size * unit_count;
-pub const order_count = 7;
+pub const header_units = (@sizeOf(Header) + unit_size - 1) / unit_size;
+/// The units that blocks may have.
+pub const usable: Run = .{ .start = header_units, .count = unit_count - header_units };
 
-const all: u64 = std.math.maxInt(u64);
+/// At the start of the arena itself, found from the address of anything in it.
+pub const Header = struct {
+    /// For each unit of a span what others may ask of it. Apart from the spans, to which their
+    /// owners write all the time.
+    units: [unit_count]Unit align(64),
+    /// Units of the block or span that starts here; 0 where none does.
+    lengths: [unit_count]u16,
+    spans: [unit_count]Span,
 
-/// Where a buddy of each order may start.
-const starts: [order_count]u64 = .{
-    all,
-    0x5555_5555_5555_5555,
-    0x1111_1111_1111_1111,
-    0x0101_0101_0101_0101,
-    0x0001_0001_0001_0001,
-    0x0000_0001_0000_0001,
-    1,
+    pub inline fn of(memory: *const anyopaque) *Header {
+        return @ptrFromInt(@intFromPtr(memory) & ~@as(usize, size - 1));
+    }
+
+    pub fn memoryOf(header: *Header, unit: u16) [*]u8 {
+        return @as([*]u8, @ptrCast(header)) + @as(usize, unit) * unit_size;
+    }
 };
 
+pub const Unit = struct {
+    owner: *Cache,
+    block_size: u32,
+    /// The unit at which the span starts, and where it stands in `Header.spans`.
+    first: u16,
+};
+
+/// Set in `Header.lengths` for a span, which only its owner may free.
+pub const span_flag: u16 = 0x8000;
+
+/// Beside the arena, so that it can be read when the arena is gone.
 pub const Arena = struct {
-    /// 0 while the arena is not mapped. Read without a lock by metrics, as `free` is.
+    /// 0 while the arena is not mapped. Read without a lock by metrics, as the next two.
     base: std.atomic.Value(usize),
-    free: std.atomic.Value(u64),
+    free_count: std.atomic.Value(u16),
+    longest: std.atomic.Value(u16),
+    free: Bits,
+    runs: [unit_count / 64]WordRuns,
     /// Units that were handed out since the system last cleared them.
-    dirty: u64,
-    /// Pairs of units for which huge pages are asked, by the bit of the first.
-    huge: u64,
-    /// Units of the block that starts here; 0 where none does.
-    lengths: [unit_count]u8,
+    dirty: Bits,
+    /// Groups of units for which huge pages are asked.
+    huge: u32,
 
     pub fn reset(arena: *Arena, base: usize) void {
         arena.base.store(base, .monotonic);
-        arena.free.store(all, .monotonic);
-        arena.dirty = 0;
+        arena.dirty = .none;
         arena.huge = 0;
-        arena.lengths = @splat(0);
+        arena.free = .none;
+        arena.free_count.raw = 0;
+        arena.give(usable);
     }
 
-    pub fn address(arena: *const Arena, unit: usize) [*]u8 {
-        return @ptrFromInt(arena.base.raw + unit * unit_size);
+    pub fn header(arena: *const Arena) *Header {
+        return @ptrFromInt(arena.base.raw);
     }
 
     pub fn isEmpty(arena: *const Arena) bool {
-        return arena.free.raw == all;
+        return arena.free_count.raw == usable.count;
     }
 
     /// Units that are free but may hold memory.
-    pub fn idle(arena: *const Arena) u64 {
-        return arena.free.raw & arena.dirty;
+    pub fn idle(arena: *const Arena) Bits {
+        return arena.free.both(&arena.dirty);
     }
 
-    /// Takes `count` units from `start`, which are free.
-    pub fn take(arena: *Arena, start: u6, count: u7) void {
-        const mask = run(start, count);
-        std.debug.assert(arena.free.raw & mask == mask);
-        arena.free.store(arena.free.raw & ~mask, .monotonic);
-        arena.lengths[start] = count;
-    }
-
-    /// Frees the block that starts at `start` and tells its length; null where none does.
-    pub fn give(arena: *Arena, start: u6) ?u7 {
-        const count: u7 = @intCast(arena.lengths[start]);
-        if (count == 0) return null;
-        arena.lengths[start] = 0;
-        arena.free.store(arena.free.raw | run(start, count), .monotonic);
-        return count;
-    }
-
-    /// The start of the best maximal buddy of this order: one without old contents where
-    /// `wants_clean`, else one whose memory is there already.
-    pub fn choose(arena: *const Arena, order: u3, wants_clean: bool) u6 {
-        const candidates = maximal(arena.free.raw)[order];
-        const used = anyOf(arena.dirty, order);
-        const better = candidates & if (wants_clean) ~used else used;
-        return @intCast(@ctz(if (better != 0) better else candidates));
-    }
-
-    /// Which orders have a maximal free buddy, a bit each.
-    pub fn orders(arena: *const Arena) u8 {
-        var set: u8 = 0;
-        for (maximal(arena.free.raw), 0..) |found, order| {
-            if (found != 0) set |= @as(u8, 1) << @intCast(order);
+    /// The first run of `count` free units; null when there is none.
+    pub fn find(arena: *const Arena, count: u16) ?Run {
+        var before: u16 = 0;
+        for (arena.runs, 0..) |runs, word| {
+            const start: u16 = @intCast(word * 64);
+            if (before + runs.first >= count) return .{ .start = start - before, .count = count };
+            if (runs.longest >= count) {
+                const bit = @ctz(bitrows.startsOf(arena.free.words[word], count));
+                return .{ .start = start + bit, .count = count };
+            }
+            before = if (runs.first == 64) before + 64 else runs.last;
         }
-        return set;
+        return null;
+    }
+
+    pub fn take(arena: *Arena, run: Run) void {
+        std.debug.assert(arena.free.count(run) == run.count);
+        arena.free.clear(run);
+        arena.free_count.store(arena.free_count.raw - run.count, .monotonic);
+        arena.measure(run);
+    }
+
+    pub fn give(arena: *Arena, run: Run) void {
+        arena.free.set(run);
+        arena.free_count.store(arena.free_count.raw + run.count, .monotonic);
+        arena.measure(run);
+    }
+
+    /// Finds the longest run again after a change of these units.
+    fn measure(arena: *Arena, changed: Run) void {
+        if (changed.count == usable.count) {
+            for (&arena.runs, arena.free.words) |*runs, word| runs.* = .of(word);
+        } else {
+            var parts: Parts = .of(changed);
+            while (parts.next()) |part| arena.runs[part.word] = .of(arena.free.words[part.word]);
+        }
+        var longest: u16 = 0;
+        var before: u16 = 0;
+        for (arena.runs) |runs| {
+            longest = @max(longest, before + runs.first, runs.longest);
+            before = if (runs.first == 64) before + 64 else runs.last;
+        }
+        arena.longest.store(@max(longest, before), .monotonic);
     }
 };
 
-/// The largest order of a free buddy in this map of free units; null when none is free.
-pub fn largestOrder(free: u64) ?u3 {
-    const whole = aligned(free);
-    var order: u3 = order_count - 1;
-    while (whole[order] == 0) : (order -= 1) if (order == 0) return null;
-    return order;
+test "arena: the header leaves nearly all to blocks" {
+    try std.testing.expectEqual(2, header_units);
 }
 
-/// `count` bits from `start`.
-pub fn run(start: u6, count: u7) u64 {
-    return (all >> @intCast(unit_count - count)) << start;
-}
-
-/// The starts of all free buddies, by order.
-fn aligned(free: u64) [order_count]u64 {
-    var runs = free;
-    var found: [order_count]u64 = undefined;
-    inline for (&found, starts, 0..) |*of_order, mask, order| {
-        of_order.* = runs & mask;
-        if (order + 1 < order_count) runs &= runs >> (1 << order);
-    }
-    return found;
-}
-
-/// The starts of free buddies that are no half of a larger free one, by order.
-fn maximal(free: u64) [order_count]u64 {
-    var found = aligned(free);
-    inline for (0..order_count - 1) |order| {
-        const halves = found[order + 1] | found[order + 1] << (1 << order);
-        found[order] &= ~halves;
-    }
-    return found;
-}
-
-/// Bits set where any of the 2^order units from there on is.
-fn anyOf(units: u64, order: u3) u64 {
-    var found = units;
-    var shift: u6 = 1;
-    for (0..order) |_| {
-        found |= found >> shift;
-        shift <<= 1;
-    }
-    return found;
-}
-
-test "arena: maximal buddies tile the free units exactly" {
+test "arena: runs are found where they are, first ones first, and coalesce" {
     var prng: std.Random.DefaultPrng = .init(3);
-    for (0..2_000) |round| {
-        var free = prng.random().int(u64);
-        for (0..round % 4) |_| free |= prng.random().int(u64);
-        var covered: u64 = 0;
-        for (maximal(free), 0..) |found, order| {
-            var rest = found;
-            while (rest != 0) : (rest &= rest - 1) {
-                const mask = run(@intCast(@ctz(rest)), @as(u7, 1) << @intCast(order));
-                try std.testing.expectEqual(0, covered & mask);
-                covered |= mask;
-            }
-        }
-        try std.testing.expectEqual(free, covered);
-    }
-}
-
-test "arena: a tail stays free and comes back whole" {
+    const random = prng.random();
     var arena: Arena = undefined;
     arena.reset(size);
-    const start = arena.choose(6, false);
-    arena.take(start, 5);
-    try std.testing.expectEqual(@as(u8, 0b111011), arena.orders());
-    try std.testing.expectEqual(null, arena.give(1));
-    try std.testing.expectEqual(@as(?u7, 5), arena.give(start));
-    try std.testing.expectEqual(@as(u8, 1 << 6), arena.orders());
+    var taken: [300]?Run = @splat(null);
+    for (0..20_000) |_| {
+        const slot = random.uintLessThan(usize, taken.len);
+        if (taken[slot]) |run| {
+            arena.give(run);
+            taken[slot] = null;
+        } else {
+            const power = @as(u16, 1) << random.uintAtMost(u4, 6);
+            const count = power + random.uintLessThan(u16, power);
+            const run = arena.find(count);
+            try expectFirst(&arena, count, run);
+            if (run) |found| arena.take(found);
+            taken[slot] = run;
+        }
+    }
+    for (taken) |run| if (run) |live| arena.give(live);
+    try std.testing.expect(arena.isEmpty());
+    try std.testing.expectEqual(usable.count, arena.longest.raw);
+}
+
+fn expectFirst(arena: *const Arena, count: u16, found: ?Run) !void {
+    var length: u16 = 0;
+    var longest: u16 = 0;
+    for (0..unit_count) |unit| {
+        length = if (arena.free.has(@intCast(unit))) length + 1 else 0;
+        longest = @max(longest, length);
+        if (length == count) {
+            return std.testing.expectEqual(unit + 1 - count, found.?.start);
+        }
+    }
+    try std.testing.expectEqual(null, found);
+    try std.testing.expectEqual(longest, arena.longest.raw);
 }

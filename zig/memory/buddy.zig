@@ -1,44 +1,47 @@
-//! The buddy allocator: blocks of 1 to 64 MiB in arenas of 64 MiB (arena.zig) that are mapped as
-//! they are needed. An index by order finds an arena in constant time: best fit by order, lowest
-//! arena first, so that the last ones empty. Freed memory stays for reuse up to a bound that
-//! follows recent use; beyond it whole arenas go back to the system and single units are cleared.
+//! Blocks from 1 MiB to nearly 64 MiB, and the spans of small ones: runs of 64 KiB units in arenas
+//! that are mapped as they are needed. Arenas are indexed by order as buddies are, neighbours
+//! coalesce when they are freed, but blocks need not lie at multiples of a power of two: so placed,
+//! a block of 1.3 MiB would leave 0.7 MiB that no other block could take (docs/memory.md has the
+//! figures).
+//!
+//! Freed memory stays for reuse up to a bound that follows recent use; what is beyond it goes back
+//! to the system, the last arenas' first.
 
 const std = @import("std");
 const arenas = @import("arena.zig");
 const AddressMap = @import("address_map.zig").AddressMap;
 const ArenaIndex = @import("arena_index.zig").ArenaIndex;
+const Bits = @import("bits.zig").Bits;
+const Decay = @import("decay.zig").Decay;
 const Entry = @import("address_map.zig").Entry;
+const Header = arenas.Header;
 const Meta = @import("meta.zig").Meta;
 const Mutex = @import("../threads/sync.zig").Mutex;
+const Run = @import("bits.zig").Run;
 const Source = @import("source.zig").Source;
+const span_flag = arenas.span_flag;
 
 const Arena = arenas.Arena;
 const Counter = std.atomic.Value(u64);
 
 pub const unit_size = arenas.unit_size;
-pub const block_size_max = arenas.size;
+pub const block_size_max = @as(usize, arenas.usable.count) * unit_size;
 const arena_count_max = ArenaIndex.capacity;
-const idle_min = 32 << 20;
-/// Frees between two steps by which the remembered peak follows use down.
-const decay_period = 512;
-
-pub const Block = struct {
-    memory: [*]u8,
-    units: u7,
-    /// Units, from the block's first as bit 0, that may hold old contents.
-    dirty: u64,
-};
+const idle_min = (32 << 20) / unit_size;
+const group_units = (2 << 20) / unit_size;
+/// Memory is given back in steps of these, so that little more goes than has to.
+const purge_units = 32;
 
 pub const Use = struct {
-    /// Of two blocks that fit alike, one without old contents is better.
-    prefers_clean: bool = false,
-    /// Without old contents and huge pages: it will be filled bit by bit.
+    zeroed: bool = false,
+    /// Filled bit by bit: no huge pages, and no memory before it is touched.
     sparse: bool = false,
+    /// For small blocks, freed by `freeSpan`.
+    span: bool = false,
 };
 
 pub const Buddy = struct {
     source: Source,
-    meta: *Meta,
     mutex: Mutex = .{},
     arenas: []Arena,
     by_base: AddressMap,
@@ -46,20 +49,20 @@ pub const Buddy = struct {
     huge_pages: bool,
     arena_count: std.atomic.Value(u32) = .init(0),
     mapped_count: std.atomic.Value(u32) = .init(0),
-    used_units: Counter = .init(0),
+    /// Units of blocks, and of spans.
+    block_units: Counter = .init(0),
+    span_units: Counter = .init(0),
     /// Free units that may hold memory.
     idle_units: Counter = .init(0),
-    peak_units: u64 = 0,
     /// Null: what recent use suggests.
     idle_units_max: ?u64,
-    frees: u64 = 0,
+    decay: Decay = .{},
 
     pub const Options = struct { huge_pages: bool = true, idle_size_max: ?u64 = null };
 
     pub fn init(source: Source, meta: *Meta, options: Options) error{OutOfMemory}!Buddy {
         return .{
             .source = source,
-            .meta = meta,
             .arenas = meta.slice(Arena, arena_count_max) orelse return error.OutOfMemory,
             .by_base = .{
                 .entries = meta.slice(Entry, 2 * arena_count_max) orelse return error.OutOfMemory,
@@ -72,134 +75,195 @@ pub const Buddy = struct {
 
     pub fn deinit(buddy: *Buddy) void {
         for (buddy.arenas[0..buddy.arena_count.raw]) |*arena| {
-            if (arena.base.raw != 0) buddy.source.unmap(arena.address(0), arenas.size);
+            if (arena.base.raw != 0) {
+                buddy.source.unmap(@ptrFromInt(arena.base.raw), arenas.size);
+            }
         }
         buddy.* = undefined;
     }
 
-    /// A block of `size` bytes rounded up to units, aligned to the power of two of units above it.
-    pub fn allocate(buddy: *Buddy, size: usize, use: Use) ?Block {
+    /// A block of `size` bytes rounded up to units.
+    pub fn allocate(buddy: *Buddy, size: usize, use: Use) ?[*]u8 {
         std.debug.assert(size > 0 and size <= block_size_max);
-        const count: u7 = @intCast((size + unit_size - 1) / unit_size);
-        const order_wanted: u3 = @intCast(std.math.log2_int_ceil(u32, count));
-        buddy.mutex.lock();
-        defer buddy.mutex.unlock();
-        const at = buddy.index.find(order_wanted) orelse at: {
-            const arena = buddy.addArena() orelse return null;
-            break :at ArenaIndex.Found{ .arena = arena, .order = arenas.order_count - 1 };
+        const count: u16 = @intCast((size + unit_size - 1) / unit_size);
+        const place, const dirty = place: {
+            buddy.mutex.lock();
+            defer buddy.mutex.unlock();
+            const place = buddy.find(count) orelse return null;
+            const arena = &buddy.arenas[place.arena];
+            if (use.sparse) buddy.discard(arena, place.run);
+            const dirty_count = arena.dirty.count(place.run);
+            if (dirty_count < count) {
+                const dense_units = if (use.sparse or use.span) 0 else size / unit_size;
+                if (!buddy.prepare(arena, place.run, dense_units)) return null;
+            }
+            // Only who wants zeros needs to know which units to clear.
+            const dirty: ?Bits = if (use.zeroed and dirty_count > 0) arena.dirty else null;
+            buddy.take(place, dirty_count, use.span);
+            break :place .{ place, dirty };
         };
-        const arena = &buddy.arenas[at.arena];
-        const start = arena.choose(at.order, use.prefers_clean or use.sparse);
-        const mask = arenas.run(start, count);
-        if (use.sparse) buddy.discard(arena, arena.dirty & mask);
-        const huge_end = if (use.sparse) 0 else start + 2 * (size / (2 * unit_size));
-        if (!buddy.prepare(arena, mask & ~arena.dirty, huge_end)) return null;
-        const dirty = arena.dirty & mask;
-        buddy.changeIdle(-@as(i64, @popCount(dirty)));
-        arena.dirty |= mask;
-        arena.take(start, count);
-        buddy.index.set(at.arena, arena.orders());
-        const used = buddy.used_units.raw + count;
-        buddy.used_units.store(used, .monotonic);
-        buddy.peak_units = @max(buddy.peak_units, used);
-        return .{ .memory = arena.address(start), .units = count, .dirty = dirty >> start };
+        const header = buddy.arenas[place.arena].header();
+        const memory = header.memoryOf(place.run.start);
+        if (dirty) |units| buddy.zero(header, place.run, size, &units);
+        return memory;
     }
 
-    /// Frees the block that starts at `memory`, and tells its units; null when none starts there.
-    pub fn free(buddy: *Buddy, memory: [*]const u8) ?u7 {
+    fn take(buddy: *Buddy, place: Place, dirty_count: u16, span: bool) void {
+        const arena = &buddy.arenas[place.arena];
+        const count = place.run.count;
+        change(&buddy.idle_units, -@as(i64, dirty_count));
+        arena.dirty.set(place.run);
+        arena.take(place.run);
+        buddy.index.set(place.arena, arena.longest.raw);
+        arena.header().lengths[place.run.start] = if (span) count | span_flag else count;
+        change(if (span) &buddy.span_units else &buddy.block_units, count);
+        buddy.decay.note(buddy.usedUnits());
+    }
+
+    /// Overwrites old contents, without the lock: the block is this thread's already.
+    fn zero(_: *Buddy, header: *Header, run: Run, size: usize, dirty: *const Bits) void {
+        const end = @intFromPtr(header.memoryOf(run.start)) + size;
+        var left = run;
+        while (dirty.firstRun(left)) |part| {
+            const after = part.start + part.count;
+            left.count = left.start + left.count - after;
+            left.start = after;
+            const memory = header.memoryOf(part.start);
+            const part_size = @as(usize, part.count) * unit_size;
+            @memset(memory[0..@min(part_size, end -| @intFromPtr(memory))], 0);
+        }
+    }
+
+    /// Frees the block that starts at `memory`, and tells its bytes; null when none starts there.
+    pub fn free(buddy: *Buddy, memory: [*]const u8) ?usize {
         buddy.mutex.lock();
         defer buddy.mutex.unlock();
         const place = buddy.locate(memory) orelse return null;
-        const count = buddy.giveBack(place) orelse return null;
-        buddy.changeIdle(count);
-        buddy.frees += 1;
-        if (buddy.frees % decay_period == 0) {
-            buddy.peak_units -= (buddy.peak_units - buddy.used_units.raw) / 8;
-        }
-        const idle_max = buddy.idleMax();
-        if (buddy.idle_units.raw > idle_max) buddy.purgeTo(idle_max - idle_max / 4);
-        return count;
+        if (place.run.count & span_flag != 0) return null;
+        buddy.giveBack(place);
+        change(&buddy.block_units, -@as(i64, place.run.count));
+        buddy.limitIdle();
+        return @as(usize, place.run.count) * unit_size;
     }
 
-    /// Frees a block all of whose memory its holder has discarded.
-    pub fn freeDiscarded(buddy: *Buddy, memory: [*]const u8) void {
+    /// Frees a span, whose header says all.
+    pub fn freeSpan(buddy: *Buddy, memory: [*]const u8) void {
         buddy.mutex.lock();
         defer buddy.mutex.unlock();
-        const place = buddy.locate(memory).?;
-        const count = buddy.giveBack(place).?;
-        buddy.arenas[place.arena].dirty &= ~arenas.run(place.unit, count);
+        var place = buddy.locate(memory).?;
+        place.run.count &= ~span_flag;
+        buddy.giveBack(place);
+        change(&buddy.span_units, -@as(i64, place.run.count));
+        buddy.limitIdle();
     }
 
-    fn giveBack(buddy: *Buddy, place: Place) ?u7 {
+    fn giveBack(buddy: *Buddy, place: Place) void {
         const arena = &buddy.arenas[place.arena];
-        const count = arena.give(place.unit) orelse return null;
-        buddy.used_units.store(buddy.used_units.raw - count, .monotonic);
-        buddy.index.set(place.arena, arena.orders());
-        return count;
+        arena.header().lengths[place.run.start] = 0;
+        arena.give(place.run);
+        buddy.index.set(place.arena, arena.longest.raw);
+        change(&buddy.idle_units, place.run.count);
+    }
+
+    fn limitIdle(buddy: *Buddy) void {
+        const used = buddy.usedUnits();
+        buddy.decay.step(used);
+        const max = buddy.idle_units_max orelse @max(idle_min, buddy.decay.allowedIdle(used));
+        if (buddy.idle_units.raw > max) buddy.purgeTo(max - max / 16);
+    }
+
+    fn usedUnits(buddy: *const Buddy) u64 {
+        return buddy.block_units.raw + buddy.span_units.raw;
     }
 
     /// Gives all free memory back to the system.
     pub fn purge(buddy: *Buddy) void {
         buddy.mutex.lock();
         defer buddy.mutex.unlock();
-        buddy.peak_units = buddy.used_units.raw;
+        buddy.decay.forget(buddy.usedUnits());
         buddy.purgeTo(0);
         for (buddy.arenas[0..buddy.arena_count.raw], 0..) |*arena, index| {
             if (arena.base.raw != 0 and arena.isEmpty()) buddy.removeArena(@intCast(index));
         }
     }
 
-    fn idleMax(buddy: *const Buddy) u64 {
-        if (buddy.idle_units_max) |max| return max;
-        return @max(idle_min / unit_size, buddy.peak_units - buddy.used_units.raw);
-    }
-
+    /// Gives back free memory until `target` idle units are left: from the last arena down, because
+    /// blocks go into the first.
     fn purgeTo(buddy: *Buddy, target: u64) void {
         var index: u32 = buddy.arena_count.raw;
         while (index > 0 and buddy.idle_units.raw > target) {
             index -= 1;
             const arena = &buddy.arenas[index];
             if (arena.base.raw == 0) continue;
-            if (arena.isEmpty()) {
+            const excess = buddy.idle_units.raw - target;
+            if (arena.isEmpty() and arena.idle().count(arenas.usable) <= excess) {
                 buddy.removeArena(index);
                 continue;
             }
-            buddy.discard(arena, arena.idle());
+            var start: u16 = arenas.unit_count;
+            while (start > 0 and buddy.idle_units.raw > target) {
+                start -= purge_units;
+                buddy.discard(arena, .{ .start = start, .count = purge_units });
+            }
         }
     }
 
-    /// Gives the memory of free units back.
-    fn discard(buddy: *Buddy, arena: *Arena, idle: u64) void {
-        var runs: Runs = .{ .units = idle };
-        while (runs.next()) |part| {
-            buddy.source.discard(arena.address(part.start), part.size());
+    /// Gives back the memory of those of these units that are free and may hold some.
+    fn discard(buddy: *Buddy, arena: *Arena, within: Run) void {
+        const idle = arena.idle();
+        var left = within;
+        while (idle.firstRun(left)) |run| {
+            const memory = arena.header().memoryOf(run.start);
+            buddy.source.discard(memory, @as(usize, run.count) * unit_size);
+            arena.dirty.clear(run);
+            change(&buddy.idle_units, -@as(i64, run.count));
+            left.count = left.start + left.count - (run.start + run.count);
+            left.start = run.start + run.count;
         }
-        arena.dirty &= ~idle;
-        buddy.changeIdle(-@as(i64, @popCount(idle)));
     }
 
-    /// Makes `fresh` units usable, with huge pages where a pair lies below `huge_end`: the tail of
-    /// a block, which nobody asked for, must not become resident with the rest.
-    fn prepare(buddy: *Buddy, arena: *Arena, fresh: u64, huge_end: usize) bool {
-        if (fresh == 0) return true;
-        var runs: Runs = .{ .units = fresh };
-        while (runs.next()) |part| {
-            if (!buddy.source.commit(arena.address(part.start), part.size())) return false;
+    /// Makes the clean units of a run usable, with huge pages for groups that lie in its first
+    /// `dense_units` and are clean: what nobody asked for must not become resident with the rest.
+    fn prepare(buddy: *Buddy, arena: *Arena, run: Run, dense_units: usize) bool {
+        var clean: Bits = undefined;
+        for (&clean.words, arena.dirty.words) |*to, word| to.* = ~word;
+        var left = run;
+        while (clean.firstRun(left)) |part| {
+            const memory = arena.header().memoryOf(part.start);
+            if (!buddy.source.commit(memory, @as(usize, part.count) * unit_size)) return false;
+            left.count = left.start + left.count - (part.start + part.count);
+            left.start = part.start + part.count;
         }
-        if (!buddy.huge_pages) return true;
-        const pairs = fresh & (fresh >> 1) & 0x5555_5555_5555_5555;
-        const wanted = if (huge_end == 0) 0 else pairs & arenas.run(0, @intCast(huge_end));
-        buddy.advise(arena, wanted & ~arena.huge, true);
-        buddy.advise(arena, pairs & ~wanted & arena.huge, false);
+        if (buddy.huge_pages) buddy.advise(arena, run, dense_units);
         return true;
     }
 
-    fn advise(buddy: *Buddy, arena: *Arena, pairs: u64, huge: bool) void {
-        var runs: Runs = .{ .units = pairs | pairs << 1 };
-        while (runs.next()) |part| {
-            buddy.source.adviseHuge(arena.address(part.start), part.size(), huge);
+    fn advise(buddy: *Buddy, arena: *Arena, run: Run, dense_units: usize) void {
+        const first = run.start / group_units;
+        const last = (run.start + run.count - 1) / group_units;
+        for (first..last + 1) |group| {
+            const start: u16 = @intCast(group * group_units);
+            const units: Run = .{ .start = start, .count = group_units };
+            if (arena.dirty.count(units) > 0) continue;
+            const wants = start >= run.start and start + group_units <= run.start + dense_units;
+            const bit = @as(u32, 1) << @intCast(group);
+            if (wants == (arena.huge & bit != 0)) continue;
+            const memory = arena.header().memoryOf(start);
+            buddy.source.adviseHuge(memory, group_units * unit_size, wants);
+            arena.huge ^= bit;
         }
-        arena.huge = if (huge) arena.huge | pairs else arena.huge & ~pairs;
+    }
+
+    const Place = struct { arena: u32, run: Run };
+
+    fn find(buddy: *Buddy, count: u16) ?Place {
+        // An arena just below the order that surely fits may have a run that does.
+        const order = std.math.log2_int(u16, count);
+        if (buddy.index.first(order)) |arena| {
+            if (buddy.arenas[arena].find(count)) |run| return .{ .arena = arena, .run = run };
+        }
+        const arena = buddy.index.findSure(count) orelse buddy.addArena() orelse return null;
+        return .{ .arena = arena, .run = buddy.arenas[arena].find(count).? };
     }
 
     fn addArena(buddy: *Buddy) ?u32 {
@@ -209,152 +273,46 @@ pub const Buddy = struct {
         } else buddy.arena_count.raw;
         if (index == arena_count_max) return null;
         const memory = buddy.source.map(arenas.size, arenas.size) orelse return null;
+        if (!buddy.source.commit(memory, arenas.header_units * unit_size)) {
+            buddy.source.unmap(memory, arenas.size);
+            return null;
+        }
         buddy.arenas[index].reset(@intFromPtr(memory));
         if (index == buddy.arena_count.raw) {
             buddy.arena_count.store(@intCast(index + 1), .release);
         }
         buddy.mapped_count.store(buddy.mapped_count.raw + 1, .monotonic);
         buddy.by_base.put(@intFromPtr(memory), index);
-        buddy.index.set(@intCast(index), buddy.arenas[index].orders());
+        buddy.index.set(@intCast(index), buddy.arenas[index].longest.raw);
         return @intCast(index);
     }
 
     fn removeArena(buddy: *Buddy, index: u32) void {
         const arena = &buddy.arenas[index];
-        const base = arena.address(0);
-        buddy.changeIdle(-@as(i64, @popCount(arena.idle())));
-        _ = buddy.by_base.remove(@intFromPtr(base));
+        const base = arena.base.raw;
+        change(&buddy.idle_units, -@as(i64, arena.idle().count(arenas.usable)));
+        _ = buddy.by_base.remove(base);
         buddy.index.set(index, 0);
-        arena.free.store(0, .monotonic);
         arena.base.store(0, .monotonic);
+        arena.free_count.store(0, .monotonic);
+        arena.longest.store(0, .monotonic);
         buddy.mapped_count.store(buddy.mapped_count.raw - 1, .monotonic);
-        buddy.source.unmap(base, arenas.size);
+        buddy.source.unmap(@ptrFromInt(base), arenas.size);
     }
 
-    const Place = struct { arena: u32, unit: u6 };
-
+    /// Where the block or span is that starts at `memory`; its count still has the span's flag.
     fn locate(buddy: *Buddy, memory: [*]const u8) ?Place {
         const offset = @intFromPtr(memory) % arenas.size;
         const base = @intFromPtr(memory) - offset;
         if (base == 0 or offset % unit_size != 0) return null;
-        const arena = buddy.by_base.get(base) orelse return null;
-        return .{ .arena = @intCast(arena), .unit = @intCast(offset / unit_size) };
-    }
-
-    fn changeIdle(buddy: *Buddy, by: i64) void {
-        const changed = @as(i64, @intCast(buddy.idle_units.raw)) + by;
-        buddy.idle_units.store(@intCast(changed), .monotonic);
+        const arena: u32 = @intCast(buddy.by_base.get(base) orelse return null);
+        const unit: u16 = @intCast(offset / unit_size);
+        const length = buddy.arenas[arena].header().lengths[unit];
+        if (length == 0) return null;
+        return .{ .arena = arena, .run = .{ .start = unit, .count = length } };
     }
 };
 
-/// Runs of set bits, from the lowest.
-const Runs = struct {
-    units: u64,
-
-    const Run = struct {
-        start: u6,
-        count: u7,
-
-        fn size(part: Run) usize {
-            return @as(usize, part.count) * unit_size;
-        }
-    };
-
-    fn next(runs: *Runs) ?Run {
-        if (runs.units == 0) return null;
-        const start: u6 = @intCast(@ctz(runs.units));
-        const count: u7 = @ctz(~(runs.units >> start));
-        runs.units &= ~arenas.run(start, count);
-        return .{ .start = start, .count = count };
-    }
-};
-
-const TestBuddy = struct {
-    const Faulty = @import("source.zig").Faulty;
-
-    faulty: Faulty = .{},
-    meta: Meta = undefined,
-    buddy: Buddy = undefined,
-
-    fn start(fixture: *TestBuddy, options: Buddy.Options) !void {
-        fixture.meta = .{ .source = fixture.faulty.source() };
-        fixture.buddy = try Buddy.init(fixture.faulty.source(), &fixture.meta, options);
-    }
-
-    fn end(fixture: *TestBuddy) !void {
-        fixture.buddy.deinit();
-        fixture.meta.deinit();
-        try std.testing.expectEqual(0, fixture.faulty.mapped.raw);
-    }
-};
-
-test "buddy: blocks do not overlap, coalesce, and leave no arena behind" {
-    var fixture: TestBuddy = .{};
-    try fixture.start(.{});
-    const buddy = &fixture.buddy;
-    var blocks: [200]?Block = @splat(null);
-    var prng: std.Random.DefaultPrng = .init(11);
-    const random = prng.random();
-    for (0..4_000) |_| {
-        const slot = random.uintLessThan(usize, blocks.len);
-        if (blocks[slot]) |block| {
-            try std.testing.expectEqual(slot, block.memory[0]);
-            try std.testing.expectEqual(@as(?u7, block.units), buddy.free(block.memory));
-            try std.testing.expectEqual(null, buddy.free(block.memory));
-            blocks[slot] = null;
-        } else {
-            const size = @as(usize, 1) << random.intRangeAtMost(u5, 16, 25);
-            const block = buddy.allocate(size + random.uintLessThan(usize, size), .{}).?;
-            block.memory[0] = @intCast(slot);
-            if (block.dirty == 0) try std.testing.expectEqual(0, block.memory[1]);
-            block.memory[1] = 1;
-            blocks[slot] = block;
-        }
-        for (blocks, 0..) |block, other| if (block) |live| {
-            try std.testing.expectEqual(other, live.memory[0]);
-        };
-    }
-    for (blocks) |block| if (block) |live| {
-        _ = buddy.free(live.memory);
-    };
-    try std.testing.expectEqual(0, buddy.used_units.raw);
-    buddy.purge();
-    try std.testing.expectEqual(0, buddy.idle_units.raw);
-    try std.testing.expectEqual(0, buddy.mapped_count.raw);
-    try fixture.end();
-}
-
-test "buddy: idle memory stays within its bound and a cleared block reads zero" {
-    var fixture: TestBuddy = .{};
-    try fixture.start(.{ .idle_size_max = 8 << 20 });
-    const buddy = &fixture.buddy;
-    const keep = buddy.allocate(1 << 20, .{}).?;
-    const large = buddy.allocate(16 << 20, .{}).?;
-    @memset(large.memory[0 .. 16 << 20], 1);
-    _ = buddy.free(large.memory);
-    try std.testing.expect(buddy.idle_units.raw <= 8);
-    const again = buddy.allocate(16 << 20, .{ .prefers_clean = true }).?;
-    try std.testing.expectEqual(0, again.dirty);
-    try std.testing.expectEqual(0, again.memory[9 << 20]);
-    again.memory[0] = 1;
-    _ = buddy.free(again.memory);
-    const sparse = buddy.allocate(16 << 20, .{ .sparse = true }).?;
-    try std.testing.expectEqual(0, sparse.dirty | sparse.memory[0]);
-    _ = buddy.free(sparse.memory);
-    _ = buddy.free(keep.memory);
-    try fixture.end();
-}
-
-test "buddy: a refused page leaves it as it was" {
-    var fixture: TestBuddy = .{};
-    try fixture.start(.{});
-    const buddy = &fixture.buddy;
-    fixture.faulty.fail_at = fixture.faulty.calls.raw;
-    try std.testing.expectEqual(null, buddy.allocate(1 << 20, .{}));
-    fixture.faulty.fail_at = fixture.faulty.calls.raw + 1;
-    try std.testing.expectEqual(null, buddy.allocate(1 << 20, .{}));
-    try std.testing.expectEqual(0, buddy.used_units.raw);
-    try std.testing.expect(buddy.allocate(64 << 20, .{}) != null);
-    try std.testing.expectEqual(64, buddy.used_units.raw);
-    try fixture.end();
+fn change(counter: *Counter, by: i64) void {
+    counter.store(counter.raw +% @as(u64, @bitCast(by)), .monotonic);
 }

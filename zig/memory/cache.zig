@@ -8,10 +8,12 @@
 
 const std = @import("std");
 const size_class = @import("size_class.zig");
+const Inbox = @import("outbox.zig").Inbox;
 const Ledger = @import("ledger.zig").Ledger;
+const Outbox = @import("outbox.zig").Outbox;
 const Small = @import("small.zig").Small;
 const spans = @import("span.zig");
-const thread_id = @import("thread_id.zig");
+const Unit = @import("arena.zig").Unit;
 
 const Class = size_class.Class;
 const Node = spans.Node;
@@ -19,15 +21,10 @@ const Span = spans.Span;
 
 pub const tag_count = 64;
 
-const batch_count = 32;
-const batch_size = 64 << 10;
 const kept_count = 4;
-/// Bytes in an inbox at which it is worth asking whether its owner still lives.
-const rescue_size = 4 << 20;
 
 /// Stands for no span: it has no free block, ever, and no one writes to it.
 var no_span: Span = std.mem.zeroInit(Span, .{
-    .owner = @as(*Cache, undefined),
     .memory = @as([*]u8, undefined),
     .state = .full,
 });
@@ -39,7 +36,7 @@ pub const Cache = struct {
     tags: [tag_count]TagCount,
     /// Bytes asked for less bytes freed since the pool was last told.
     unpublished: i64,
-    outgoing: Outgoing,
+    outbox: Outbox,
     /// Spans of several slices without live blocks, for quick reuse; the oldest makes room.
     kept: [kept_count]?*Span,
     kept_next: u8,
@@ -47,8 +44,7 @@ pub const Cache = struct {
     /// `thread_id.pointer` of the owner, or one of those below.
     thread: std.atomic.Value(usize),
     next: ?*Cache,
-    inbox: std.atomic.Value(?*Node) align(64),
-    inbox_size: std.atomic.Value(u64),
+    inbox: Inbox,
 
     pub const TagCount = struct { size: u64, allocated: u64, freed: u64 };
 
@@ -57,20 +53,10 @@ pub const Cache = struct {
     /// Of a cache that is no thread's and stays so.
     pub const nobody = 1;
 
-    /// Blocks of one other cache that wait to be sent there.
-    const Outgoing = struct {
-        owner: ?*Cache = null,
-        first: *Node = undefined,
-        last: *Node = undefined,
-        count: u32 = 0,
-        size: u32 = 0,
-    };
-
     /// A cache in zeroed memory.
     pub fn init(cache: *Cache, small: *Small) void {
         cache.small = small;
         cache.heads = @splat(&no_span);
-        cache.outgoing = .{};
     }
 
     /// A block of the class; null when no span can be had.
@@ -88,10 +74,10 @@ pub const Cache = struct {
     }
 
     pub fn free(cache: *Cache, memory: [*]u8) void {
-        const span = spans.spanOf(memory);
+        const unit = spans.unitOf(memory);
         const node = spans.asNode(memory);
-        if (span.owner != cache) return cache.send(span, node);
-        cache.freeOwn(span, node);
+        if (unit.owner != cache) return cache.send(unit, node);
+        cache.freeOwn(spans.spanOf(memory, unit), node);
     }
 
     /// Frees a block of a span of its own.
@@ -102,7 +88,7 @@ pub const Cache = struct {
         if (span.used == 0 or span.state == .full) cache.freeSlow(span);
     }
 
-    noinline fn allocateSlow(cache: *Cache, class: Class) ?[*]u8 {
+    pub fn allocateSlow(cache: *Cache, class: Class) ?[*]u8 {
         cache.tidy();
         while (true) {
             const span = cache.heads[class];
@@ -112,7 +98,7 @@ pub const Cache = struct {
             span.state = .full;
         }
         const span = cache.takeKept(class) orelse
-            cache.small.segments.acquire(class, cache) orelse return null;
+            cache.small.acquireSpan(class, cache) orelse return null;
         cache.list(span);
         if (span.free == null) std.debug.assert(span.cutMore());
         return takeFirst(span);
@@ -127,11 +113,11 @@ pub const Cache = struct {
 
     /// What the owner does whenever it leaves the fast path.
     fn tidy(cache: *Cache) void {
-        if (cache.inbox.load(.monotonic) != null) cache.drain();
-        if (cache.outgoing.owner != null) cache.flush(.may_rescue);
+        if (!cache.inbox.isEmpty()) cache.drain();
         const epoch = cache.small.trim_epoch.load(.monotonic);
         if (cache.trim_seen != epoch) {
             cache.trim_seen = epoch;
+            cache.outbox.sendAll(.may_rescue);
             cache.releaseEmpty();
         }
     }
@@ -145,7 +131,7 @@ pub const Cache = struct {
             const alone = span.previous == null and span.next == null;
             if (alone) return;
             cache.unlist(span);
-            cache.small.segments.release(span);
+            cache.small.releaseSpan(span);
         } else {
             cache.unlist(span);
             cache.keep(span);
@@ -161,7 +147,7 @@ pub const Cache = struct {
         }
         const place = &cache.kept[cache.kept_next];
         cache.kept_next = (cache.kept_next + 1) % kept_count;
-        cache.small.segments.release(place.*.?);
+        cache.small.releaseSpan(place.*.?);
         place.* = span;
     }
 
@@ -193,54 +179,27 @@ pub const Cache = struct {
         }
     }
 
-    /// Puts another cache's block with those that wait to be sent.
-    noinline fn send(cache: *Cache, span: *Span, node: *Node) void {
-        const outgoing = &cache.outgoing;
-        if (outgoing.owner != span.owner) {
-            if (outgoing.owner != null) cache.flush(.may_rescue);
-            outgoing.* = .{ .owner = span.owner, .first = node, .last = node };
-        } else {
-            node.next = outgoing.first;
-            outgoing.first = node;
-        }
-        outgoing.count += 1;
-        outgoing.size += span.block_size;
-        if (outgoing.count == batch_count or outgoing.size >= batch_size) {
-            cache.flush(.may_rescue);
-        }
-    }
-
-    pub const Rescue = enum { may_rescue, never };
-
-    /// Sends what waits. Asks for the owner's rescue when its inbox keeps growing.
-    pub fn flush(cache: *Cache, rescue: Rescue) void {
+    /// Keeps another cache's block with those that wait to be sent.
+    pub fn send(cache: *Cache, unit: *const Unit, node: *Node) void {
         if (cache.unpublished < -Ledger.step) cache.small.ledger.publish(cache);
-        const batch = cache.outgoing;
-        const owner = batch.owner orelse return;
-        cache.outgoing.owner = null;
-        const before = owner.inbox_size.fetchAdd(batch.size, .monotonic);
-        var first = owner.inbox.load(.monotonic);
-        while (true) {
-            batch.last.next = first;
-            first = owner.inbox.cmpxchgWeak(first, batch.first, .release, .monotonic) orelse break;
-        }
-        const grown = before / rescue_size != (before + batch.size) / rescue_size;
-        if (grown and rescue == .may_rescue) cache.small.rescue(owner);
+        cache.outbox.add(unit, node);
     }
 
     /// Takes back what other threads have freed.
     pub fn drain(cache: *Cache) void {
-        cache.inbox_size.store(0, .monotonic);
-        var next = cache.inbox.swap(null, .acquire);
-        while (next) |node| {
-            next = node.next;
-            cache.freeOwn(spans.spanOf(node), node);
+        var arrivals = cache.inbox.takeAll();
+        while (arrivals.next()) |batch| {
+            const span = spans.spanOf(batch.first, spans.unitOf(batch.first));
+            batch.last.next = span.free;
+            span.free = batch.first;
+            span.addUsed(-@as(i16, @intCast(batch.count)));
+            if (span.used == 0 or span.state == .full) cache.freeSlow(span);
         }
     }
 
     /// All that lies open: what is to be sent, what has come in, what is empty.
     pub fn settle(cache: *Cache) void {
-        cache.flush(.never);
+        cache.outbox.sendAll(.never);
         cache.drain();
         cache.releaseEmpty();
     }
@@ -248,13 +207,17 @@ pub const Cache = struct {
     /// Gives back every span without a live block.
     pub fn releaseEmpty(cache: *Cache) void {
         for (&cache.kept) |*place| {
-            if (place.*) |span| cache.small.segments.release(span);
+            if (place.*) |span| cache.small.releaseSpan(span);
             place.* = null;
         }
         for (cache.heads[0..size_class.count]) |head| {
-            if (head == &no_span or head.used > 0) continue;
-            cache.unlist(head);
-            cache.small.segments.release(head);
+            var next: ?*Span = if (head == &no_span) null else head;
+            while (next) |span| {
+                next = span.next;
+                if (span.used > 0) continue;
+                cache.unlist(span);
+                cache.small.releaseSpan(span);
+            }
         }
     }
 };

@@ -47,7 +47,8 @@ pub const Options = struct {
     source: sources.Source = sources.system,
     /// Where the pool's own tables live: never on a device.
     meta_source: sources.Source = sources.system,
-    /// Of what is held: small blocks count in spans of 64 KiB and more, larger ones in whole MiB.
+    /// Of what is held: small blocks count in spans of 64 KiB and more, larger ones in units of
+    /// 64 KiB.
     size_max: u64 = std.math.maxInt(u64),
     level: Level = .basic,
     debug: bool = false,
@@ -175,16 +176,29 @@ pub const HybridMemoryPool = struct {
         {
             @branchHint(.likely);
             if (pool.tiers.small.seatedCache()) |cache| {
+                const tag_number = pool.tagOf(request.tag);
                 if (cache.allocateQuick(size_class.of(size))) |memory| {
-                    const enough = count(cache, pool.tagOf(request.tag), size);
-                    if (!enough) pool.tiers.small.ledger.publish(cache);
+                    if (!count(cache, tag_number, size)) pool.tiers.small.ledger.publish(cache);
                     return memory[0..size];
                 }
+                if (pool.allocateRefilled(cache, tag_number, size)) |memory| return memory[0..size];
             }
         }
         // In registers: a struct would be written out before the branch, needed or not.
         const manner: Manner = .{ .zeroed = request.zeroed, .sparse = request.sparse };
         return pool.allocateLong(size, request.alignment, manner, request.tag, request.label);
+    }
+
+    /// Takes a new span or what others have freed.
+    noinline fn allocateRefilled(
+        pool: *HybridMemoryPool,
+        cache: *Cache,
+        tag_number: u6,
+        size: usize,
+    ) ?[*]u8 {
+        const memory = cache.allocateSlow(size_class.of(size)) orelse return null;
+        if (!count(cache, tag_number, size)) pool.tiers.small.ledger.publish(cache);
+        return memory;
     }
 
     const Manner = packed struct(u8) { zeroed: bool, sparse: bool, reserved: u6 = 0 };
@@ -219,14 +233,30 @@ pub const HybridMemoryPool = struct {
     ) FreeError!void {
         if (memory.len -% 1 < pool.short_way_size_end.load(.monotonic)) {
             @branchHint(.likely);
-            const span = spans.spanOf(memory.ptr);
-            const cache = span.owner;
+            const unit = spans.unitOf(memory.ptr);
+            const cache = unit.owner;
             if (cache.thread.load(.monotonic) == thread_id.pointer()) {
                 countFree(cache, pool.tagOf(tag_of_block), memory.len);
+                const span = spans.spanOf(memory.ptr, unit);
                 return cache.freeOwn(span, spans.asNode(memory.ptr));
             }
+            return pool.freeOther(memory, tag_of_block);
         }
         return pool.freeLong(memory, tag_of_block);
+    }
+
+    /// Frees a small block that lies in another thread's span.
+    noinline fn freeOther(
+        pool: *HybridMemoryPool,
+        memory: []u8,
+        tag_of_block: Tag,
+    ) FreeError!void {
+        const cache = pool.tiers.small.seatedCache() orelse
+            return pool.freeLong(memory, tag_of_block);
+        const unit = spans.unitOf(memory.ptr);
+        if (unit.owner.small != &pool.tiers.small) return error.ForeignPointer;
+        countFree(cache, pool.tagOf(tag_of_block), memory.len);
+        cache.send(unit, spans.asNode(memory.ptr));
     }
 
     noinline fn freeLong(

@@ -1,14 +1,13 @@
 //! What a pool holds, at any time and without stopping anyone: sums of counters that each thread
-//! writes for itself; only who needs a new span just then
-//! waits for a moment. While others allocate, the figures are each true of some moment of the
-//! call, not all of the same.
+//! writes for itself; only who needs a new span just then waits for a moment. While others
+//! allocate, the figures are each true of some moment of the call, not all of the same.
 
 const std = @import("std");
 const arenas = @import("arena.zig");
 const Cache = @import("cache.zig").Cache;
+const Run = @import("bits.zig").Run;
 const hybrid = @import("hybrid.zig");
 const size_class = @import("size_class.zig");
-const spans = @import("span.zig");
 
 const HybridMemoryPool = hybrid.HybridMemoryPool;
 
@@ -24,6 +23,8 @@ pub const Metrics = extern struct {
     total: u64,
     /// Address space from the system, touched or not.
     reserved: u64,
+    /// Bytes of spans, from which small blocks are cut.
+    spans: u64,
     /// Bytes of live blocks as they are cut: sizes rounded up to class, unit or page.
     blocks: u64,
     live_count: u64,
@@ -40,8 +41,8 @@ pub const Metrics = extern struct {
     mapped_files: u64,
     thread_count: u32,
     arena_count: u32,
-    segment_count: u32,
     mapping_count: u32,
+    padding: u32 = 0,
     /// 1 - used / blocks: what rounding costs.
     internal_fragmentation: f64,
     /// 1 - largest_free / free: what lies apart.
@@ -82,37 +83,26 @@ pub fn read(pool: *HybridMemoryPool) Metrics {
 }
 
 fn readBlocks(pool: *HybridMemoryPool, metrics: *Metrics) void {
-    const segment_count = pool.tiers.small.segments.segment_count.load(.monotonic);
-    const slices = pool.tiers.small.segments.used_slices.load(.monotonic);
-    metrics.segment_count = @intCast(segment_count);
-    const units = pool.tiers.buddy.used_units.load(.monotonic);
-    const large_units = units -| segment_count * (spans.segment_size / arenas.unit_size);
-    const mapped = pool.tiers.direct.mapped.load(.monotonic);
-    metrics.mapping_count = @intCast(pool.tiers.direct.count.load(.monotonic));
-    metrics.arena_count = pool.tiers.buddy.mapped_count.load(.monotonic);
+    const buddy = &pool.tiers.buddy;
+    const direct = &pool.tiers.direct;
+    const mapped = direct.mapped.load(.monotonic);
+    metrics.mapping_count = @intCast(direct.count.load(.monotonic));
+    metrics.arena_count = buddy.mapped_count.load(.monotonic);
     metrics.reserved = metrics.arena_count * @as(u64, arenas.size) + mapped + metrics.meta;
-    metrics.blocks = smallBlocks(pool) + large_units * arenas.unit_size + mapped;
-    metrics.idle = (pool.tiers.buddy.idle_units.load(.monotonic) * arenas.unit_size) +
-        pool.tiers.small.segments.idle_slices.load(.monotonic) * spans.slice_size;
-    const slices_all = segment_count * (spans.slice_count - 1);
-    metrics.free = (slices_all -| slices) * spans.slice_size;
-}
-
-fn smallBlocks(pool: *HybridMemoryPool) u64 {
-    var counts: [size_class.count]u64 = undefined;
-    pool.tiers.small.segments.countBlocks(&counts);
-    var size: u64 = 0;
-    for (counts, 0..) |count, class| size += count * size_class.sizeOf(@intCast(class));
-    return size;
+    metrics.spans = buddy.span_units.load(.monotonic) * arenas.unit_size;
+    metrics.blocks = buddy.block_units.load(.monotonic) * arenas.unit_size + mapped;
+    metrics.idle = buddy.idle_units.load(.monotonic) * arenas.unit_size;
+    var counts: [class_count]u64 = undefined;
+    countBlocks(pool, &counts);
+    for (counts, 0..) |count, class| metrics.blocks += count * size_class.sizeOf(@intCast(class));
 }
 
 fn readFree(pool: *HybridMemoryPool, metrics: *Metrics) void {
-    for (pool.tiers.buddy.arenas[0..pool.tiers.buddy.arena_count.load(.acquire)]) |*arena| {
-        const free = arena.free.load(.monotonic);
-        metrics.free += @popCount(free) * @as(u64, arenas.unit_size);
-        const order = arenas.largestOrder(free) orelse continue;
-        const size = @as(u64, arenas.unit_size) << order;
-        metrics.largest_free = @max(metrics.largest_free, size);
+    const buddy = &pool.tiers.buddy;
+    for (buddy.arenas[0..buddy.arena_count.load(.acquire)]) |*arena| {
+        metrics.free += arena.free_count.load(.monotonic) * @as(u64, arenas.unit_size);
+        const longest = arena.longest.load(.monotonic) * @as(u64, arenas.unit_size);
+        metrics.largest_free = @max(metrics.largest_free, longest);
     }
 }
 
@@ -133,9 +123,38 @@ pub const class_count = size_class.count;
 /// Small blocks by class, smallest first.
 pub fn readClasses(pool: *HybridMemoryPool, to: *[class_count]ClassMetrics) void {
     var counts: [class_count]u64 = undefined;
-    pool.tiers.small.segments.countBlocks(&counts);
+    countBlocks(pool, &counts);
     for (to, counts, 0..) |*of_class, count, class| {
         of_class.* = .{ .size = size_class.sizeOf(@intCast(class)), .live_count = count };
+    }
+}
+
+/// Blocks of each class that are not free. Holds the lock under which spans come and go: who needs
+/// a new one just then waits.
+fn countBlocks(pool: *HybridMemoryPool, counts: *[class_count]u64) void {
+    counts.* = @splat(0);
+    const buddy = &pool.tiers.buddy;
+    buddy.mutex.lock();
+    defer buddy.mutex.unlock();
+    for (buddy.arenas[0..buddy.arena_count.raw]) |*arena| {
+        if (arena.base.raw == 0) continue;
+        const header = arena.header();
+        var unit: u16 = arenas.usable.start;
+        while (unit < arenas.unit_count) {
+            const length = header.lengths[unit];
+            if (length & arenas.span_flag != 0) {
+                const span = &header.spans[unit];
+                const class = @atomicLoad(size_class.Class, &span.class, .monotonic);
+                counts[class] += @atomicLoad(u16, &span.used, .monotonic);
+            }
+            const rest: Run = .{ .start = unit, .count = arenas.unit_count - unit };
+            unit += if (length != 0)
+                length & ~arenas.span_flag
+            else if (arena.free.firstRun(rest)) |free|
+                free.count
+            else
+                rest.count;
+        }
     }
 }
 

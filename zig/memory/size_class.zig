@@ -60,7 +60,8 @@ const sizes: [count]u32 = blk: {
     break :blk table;
 };
 
-/// The fewest slices that hold eight blocks and waste at most a 32nd, else those that waste least.
+/// The fewest slices that hold enough blocks and waste at most a sixteenth, else those that waste
+/// least.
 const cuts: [count]Cut = blk: {
     @setEvalBranchQuota(100_000);
     var table: [count]Cut = undefined;
@@ -77,11 +78,18 @@ const cuts: [count]Cut = blk: {
                 least = waste;
                 cut.* = .{ .slices = slices, .blocks = blocks };
             }
-            if (blocks >= 8 and waste <= 32) break;
+            if (blocks >= blocksWanted(size) and waste <= 64) break;
         }
     }
     break :blk table;
 };
+
+/// Many blocks in a span make new spans rare; few make it likely that all of them get free.
+fn blocksWanted(size: u32) u32 {
+    if (size <= 8 << 10) return 8;
+    if (size <= 32 << 10) return 4;
+    return if (size <= 128 << 10) 2 else 1;
+}
 
 test "size classes: every size has the smallest class that holds it" {
     try std.testing.expectEqual(size_max, sizeOf(count - 1));

@@ -1,15 +1,17 @@
-//! Blocks up to 1 MiB: a cache for each thread (cache.zig) over shared segments (segments.zig).
+//! Blocks up to 1 MiB: a cache for each thread (cache.zig) over spans from the buddy allocator.
 //! Finds the calling thread's cache, takes it back when the thread ends, hands it to the next that
 //! needs one, and takes home what was freed to it in the meantime.
 
 const std = @import("std");
 const Buddy = @import("buddy.zig").Buddy;
 const Cache = @import("cache.zig").Cache;
+const Header = @import("arena.zig").Header;
 const Ledger = @import("ledger.zig").Ledger;
 const Limit = @import("limit.zig").Limit;
 const Meta = @import("meta.zig").Meta;
 const Mutex = @import("../threads/sync.zig").Mutex;
-const Segments = @import("segments.zig").Segments;
+const size_class = @import("size_class.zig");
+const spans = @import("span.zig");
 const thread_exit = @import("thread_exit.zig");
 const thread_id = @import("thread_id.zig");
 
@@ -27,7 +29,8 @@ const left = 1;
 
 pub const Small = struct {
     meta: *Meta,
-    segments: Segments,
+    buddy: *Buddy,
+    limit: *Limit,
     ledger: Ledger = .{},
     seats: [seat_count]Seat = @splat(.{ .thread = .init(vacant), .cache = undefined }),
     mutex: Mutex = .{},
@@ -45,7 +48,8 @@ pub const Small = struct {
         const stray = meta.create(Cache) orelse return error.OutOfMemory;
         small.* = .{
             .meta = meta,
-            .segments = .{ .buddy = buddy, .limit = limit },
+            .buddy = buddy,
+            .limit = limit,
             .stray = stray,
         };
         stray.init(small);
@@ -151,11 +155,11 @@ pub const Small = struct {
     }
 
     /// Gives back what nobody uses: of the calling thread, of threads that have ended, of the rest
-    /// when they next pass by, and the memory of free slices.
+    /// when they next pass by.
     pub fn trim(small: *Small) void {
         _ = small.trim_epoch.fetchAdd(1, .monotonic);
         if (small.ownCache()) |own| {
-            own.flush(.may_rescue);
+            own.outbox.sendAll(.may_rescue);
             own.drain();
             own.releaseEmpty();
         }
@@ -167,6 +171,34 @@ pub const Small = struct {
                 if (cache.thread.raw == Cache.nobody_yet) cache.settle();
             }
         }
-        small.segments.purge();
+    }
+
+    /// A new span for `owner`; null when the limit or the system refuses.
+    pub fn acquireSpan(small: *Small, class: size_class.Class, owner: *Cache) ?*spans.Span {
+        const slices = size_class.cutOf(class).slices;
+        const size = @as(usize, slices) * spans.slice_size;
+        if (!small.limit.take(size)) return null;
+        const memory = small.buddy.allocate(size, .{ .span = true }) orelse {
+            small.limit.giveBack(size);
+            return null;
+        };
+        const header: *Header = .of(memory);
+        const unit: u16 = @intCast((@intFromPtr(memory) - @intFromPtr(header)) / spans.slice_size);
+        @memset(header.units[unit..][0..slices], .{
+            .owner = owner,
+            .block_size = size_class.sizeOf(class),
+            .first = unit,
+        });
+        const span = &header.spans[unit];
+        span.reset(memory, class);
+        return span;
+    }
+
+    /// Takes back a span without live blocks.
+    pub fn releaseSpan(small: *Small, span: *spans.Span) void {
+        std.debug.assert(span.used == 0);
+        const size = @as(usize, span.slices) * spans.slice_size;
+        small.buddy.freeSpan(span.memory);
+        small.limit.giveBack(size);
     }
 };

@@ -28,7 +28,7 @@ const Fixture = struct {
         fixture.small.trim();
         fixture.buddy.purge();
         try std.testing.expectEqual(0, fixture.limit.held.raw);
-        try std.testing.expectEqual(0, fixture.buddy.used_units.raw);
+        try std.testing.expectEqual(0, fixture.buddy.span_units.raw);
         fixture.small.deinit();
         fixture.buddy.deinit();
         fixture.meta.deinit();

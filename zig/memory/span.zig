@@ -1,17 +1,18 @@
-//! Spans and the segments they lie in. A segment is 4 MiB at a multiple of 4 MiB: 64 slices of
-//! 64 KiB, the first of which holds its header. A span is a run of slices cut into blocks of one
-//! class. So the span of a block is found from the block's address alone.
+//! Spans: runs of 64 KiB units in an arena, cut into blocks of one class. They stand in the arena's
+//! header, so that the span of a block is found from the block's address alone.
 
 const std = @import("std");
-const Cache = @import("cache.zig").Cache;
+const arenas = @import("arena.zig");
 const size_class = @import("size_class.zig");
 
-pub const segment_size = 4 << 20;
 pub const slice_size = size_class.slice_size;
-pub const slice_count = segment_size / slice_size;
 
-/// What a free block holds in its first bytes.
-pub const Node = struct { next: ?*Node };
+comptime {
+    std.debug.assert(slice_size == arenas.unit_size);
+}
+
+/// What a free block holds in its first bytes; `link` only on its way home (outbox.zig).
+pub const Node = extern struct { next: ?*Node, link: usize };
 
 /// Where an owner's span is.
 pub const State = enum(u8) {
@@ -23,11 +24,9 @@ pub const State = enum(u8) {
     idle,
 };
 
-/// Written by its owner alone, but for `owner` and `block_size`, which others read while a block
-/// of it lives and which do not change then.
+/// For its owner alone, but for `used` and `class`, which metrics read at any time.
 pub const Span = struct {
     free: ?*Node align(64),
-    owner: *Cache,
     previous: ?*Span,
     next: ?*Span,
     memory: [*]u8,
@@ -39,40 +38,28 @@ pub const Span = struct {
     capacity: u16,
     class: size_class.Class,
     state: State,
-    slice: u8,
     slices: u8,
 
-    pub fn size(span: *const Span) usize {
-        return @as(usize, span.slices) * slice_size;
-    }
-
-    /// Makes `memory`, of the given slices, a span without any cut block.
-    pub fn reset(span: *Span, place: Place, class: size_class.Class, owner: *Cache) void {
+    /// Makes memory of the class's slices a span without any cut block.
+    pub fn reset(span: *Span, memory: [*]u8, class: size_class.Class) void {
         const cut = size_class.cutOf(class);
-        std.debug.assert(cut.slices == place.slices);
-        span.* = .{
-            .free = null,
-            .owner = owner,
-            .previous = null,
-            .next = null,
-            .memory = place.memory,
-            .block_size = size_class.sizeOf(class),
-            .used = 0,
-            .cut = 0,
-            .capacity = cut.blocks,
-            .class = class,
-            .state = .listed,
-            .slice = place.slice,
-            .slices = place.slices,
-        };
+        // Of a fresh span as of one given back.
+        std.debug.assert(span.used == 0);
+        span.free = null;
+        span.previous = null;
+        span.next = null;
+        span.memory = memory;
+        span.block_size = size_class.sizeOf(class);
+        span.cut = 0;
+        span.capacity = cut.blocks;
+        @atomicStore(size_class.Class, &span.class, class, .monotonic);
+        span.state = .listed;
+        span.slices = cut.slices;
     }
 
-    /// Metrics read `used` at any time.
     pub inline fn addUsed(span: *Span, change: i16) void {
         @atomicStore(u16, &span.used, span.used +% @as(u16, @bitCast(change)), .monotonic);
     }
-
-    pub const Place = struct { memory: [*]u8, slice: u8, slices: u8 };
 
     /// Cuts some more blocks: about a page of them, so that memory is touched as it is needed.
     /// False when all are cut.
@@ -94,42 +81,18 @@ pub const Span = struct {
 
 const cut_size = 8 << 10;
 
-pub const Segment = struct {
-    /// Free slices; the first never is.
-    free: u64,
-    /// Slices that were used since the system last cleared them.
-    dirty: u64,
-    /// Slices whose memory was given back.
-    discarded: u64,
-    previous: ?*Segment,
-    next: ?*Segment,
-    previous_in_bin: ?*Segment,
-    next_in_bin: ?*Segment,
-    /// Longest run of free slices: the bin.
-    run_max: u8,
-    /// For each used slice the first of its span.
-    first: [slice_count]u8 align(64),
-    spans: [slice_count]Span,
-
-    comptime {
-        std.debug.assert(@sizeOf(Segment) <= slice_size);
-    }
-
-    pub fn memoryOf(segment: *Segment, slice: usize) [*]u8 {
-        return @as([*]u8, @ptrCast(segment)) + slice * slice_size;
-    }
-};
-
 pub inline fn asNode(memory: [*]u8) *Node {
     return @ptrCast(@alignCast(memory));
 }
 
-pub fn segmentOf(memory: *const anyopaque) *Segment {
-    return @ptrFromInt(@intFromPtr(memory) & ~@as(usize, segment_size - 1));
+/// What anyone may know of a small block. Of a live one it does not change.
+pub inline fn unitOf(memory: *const anyopaque) *const arenas.Unit {
+    const header: *arenas.Header = .of(memory);
+    return &header.units[@intFromPtr(memory) / slice_size % arenas.unit_count];
 }
 
-pub inline fn spanOf(memory: *const anyopaque) *Span {
-    const segment = segmentOf(memory);
-    const slice = (@intFromPtr(memory) / slice_size) % slice_count;
-    return &segment.spans[segment.first[slice]];
+/// The span of a small block, for its owner.
+pub inline fn spanOf(memory: *const anyopaque, unit: *const arenas.Unit) *Span {
+    const header: *arenas.Header = .of(memory);
+    return &header.spans[unit.first % arenas.unit_count];
 }

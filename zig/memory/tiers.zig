@@ -1,6 +1,6 @@
 //! The three allocators of a pool under one limit, chosen by size alone: small blocks (small.zig)
-//! below 1 MiB, the buddy allocator (buddy.zig) up to 64 MiB, a mapping each (direct.zig) above.
-//! Knows nothing of tags and of who watches.
+//! below 1 MiB, the buddy allocator (buddy.zig) up to nearly 64 MiB, a mapping each (direct.zig)
+//! above. Knows nothing of tags and of who watches.
 
 const std = @import("std");
 const buddies = @import("buddy.zig");
@@ -20,10 +20,6 @@ pub const Error = error{ OutOfMemory, LimitReached, InvalidSize, InvalidAlignmen
 /// Requests below it are small, though some round up to a block of just that size.
 pub const large_size_min = size_class.size_max;
 pub const alignment_max = spans.slice_size;
-/// From here on old contents are given back to the system rather than overwritten with zeros, so
-/// that pages nobody writes to cost nothing.
-const discard_size_min = 4 << 20;
-
 /// What a block is to be like.
 pub const Shape = struct {
     size: usize,
@@ -93,29 +89,10 @@ pub const Tiers = struct {
         const held = std.mem.alignForward(usize, shape.size, buddies.unit_size);
         if (!tiers.limit.take(held)) return error.LimitReached;
         errdefer tiers.limit.giveBack(held);
-        const block = tiers.buddy.allocate(shape.size, .{
-            .prefers_clean = shape.zeroed,
+        return tiers.buddy.allocate(shape.size, .{
+            .zeroed = shape.zeroed,
             .sparse = shape.sparse,
-        }) orelse return error.OutOfMemory;
-        if (shape.zeroed and block.dirty != 0) try tiers.clear(block, shape.size);
-        return block.memory;
-    }
-
-    /// Zeroes what a block held before; frees it where that fails.
-    fn clear(tiers: *Tiers, block: buddies.Block, size: usize) error{OutOfMemory}!void {
-        if (size >= discard_size_min) {
-            const whole = @as(usize, block.units) * buddies.unit_size;
-            tiers.source.discard(block.memory, whole);
-            if (tiers.source.commit(block.memory, whole)) return;
-            tiers.buddy.freeDiscarded(block.memory);
-            return error.OutOfMemory;
-        }
-        var dirty = block.dirty;
-        while (dirty != 0) : (dirty &= dirty - 1) {
-            const start = @ctz(dirty) * @as(usize, buddies.unit_size);
-            if (start >= size) return;
-            @memset(block.memory[start..@min(size, start + buddies.unit_size)], 0);
-        }
+        }) orelse error.OutOfMemory;
     }
 
     fn allocateDirect(tiers: *Tiers, shape: Shape) Error![*]u8 {
@@ -129,18 +106,14 @@ pub const Tiers = struct {
     pub fn free(tiers: *Tiers, memory: []u8) error{ForeignPointer}!void {
         if (memory.len == 0) return error.ForeignPointer;
         if (memory.len < large_size_min) {
-            if (spans.spanOf(memory.ptr).owner.small != &tiers.small) return error.ForeignPointer;
+            if (spans.unitOf(memory.ptr).owner.small != &tiers.small) return error.ForeignPointer;
             const cache = tiers.enter();
             defer tiers.leave(cache);
             return cache.free(memory.ptr);
         }
-        const held = if (memory.len > buddies.block_size_max)
-            tiers.direct.free(memory.ptr) orelse return error.ForeignPointer
-        else units: {
-            const units: usize = tiers.buddy.free(memory.ptr) orelse return error.ForeignPointer;
-            break :units units * buddies.unit_size;
-        };
-        tiers.limit.giveBack(held);
+        const is_direct = memory.len > buddies.block_size_max;
+        const held = if (is_direct) tiers.direct.free(memory.ptr) else tiers.buddy.free(memory.ptr);
+        tiers.limit.giveBack(held orelse return error.ForeignPointer);
     }
 
     /// The thread's own cache, or the stray one, locked until `leave`.
@@ -152,7 +125,7 @@ pub const Tiers = struct {
 
     pub fn leave(tiers: *Tiers, cache: *Cache) void {
         if (cache != tiers.small.stray) return;
-        cache.flush(.may_rescue);
+        cache.outbox.sendAll(.may_rescue);
         tiers.small.stray_mutex.unlock();
     }
 
