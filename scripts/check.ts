@@ -22,7 +22,7 @@ const checks: Record<string, () => string[]> = {
     tool([bun, "node_modules/@biomejs/biome/bin/biome", "check", "--error-on-warnings", "."]),
   types: () => tool([bun, "node_modules/typescript/bin/tsc", "--noEmit", "-p", "."]),
   layers: () => tool([bun, "scripts/check-layers.ts"]),
-  "zig format": () => tool([zig, "fmt", "--check", "zig"]),
+  "zig format": () => tool([zig, "fmt", "--check", "zig", "bench/native"]),
   "generated bindings": checkGenerated,
   ...houseRules(root),
   "dead files": () => deadFiles(root),

@@ -1,11 +1,17 @@
 /**
  * Files that nothing uses: those of src/ that no entry (src/index.ts, the command, a
- * bench) reaches by imports, and those of zig/ that the build does not reach by name.
+ * bench) reaches by imports, and those in Zig that no build file reaches by name.
  */
 import { dirname, join, normalize } from "node:path";
 import { type SourceFile, sourceFiles } from "./files.ts";
 
-const roots = ["src/index.ts", "src/cli/main.ts", "src/cli/binary.ts", "zig/build.zig"];
+const roots = [
+  "src/index.ts",
+  "src/cli/main.ts",
+  "src/cli/binary.ts",
+  "zig/build.zig",
+  "bench/native/build.zig",
+];
 
 /** Any quoted path to a file counts: import, import(), new URL, new Worker, @import, path(). */
 const typescriptPath = /["'`](\.{1,2}\/[^"'`]+\.ts)["'`]/g;
@@ -15,7 +21,7 @@ const zigPath = /"([^"\n]+\.zig)"/g;
 export function deadFiles(root: string): string[] {
   const files = new Map(
     sourceFiles(root)
-      .filter(({ path }) => /^((src|bench)\/.*\.ts|zig\/.*\.zig)$/.test(path))
+      .filter(({ path }) => /^((src|bench)\/.*\.ts|(zig|bench)\/.*\.zig)$/.test(path))
       .map((file) => [file.path, file]),
   );
   const reached = new Set<string>();
@@ -26,7 +32,7 @@ export function deadFiles(root: string): string[] {
     for (const target of targetsOf(file)) visit(target);
   };
   for (const path of files.keys()) {
-    if (roots.includes(path) || path.startsWith("bench/")) visit(path);
+    if (roots.includes(path) || /^bench\/.*\.ts$/.test(path)) visit(path);
   }
   return [...files.keys()]
     .filter((path) => !reached.has(path))
