@@ -2,6 +2,7 @@
 //! must agree on, described once. `zig build abi` writes src/native/abi.gen.ts from this file by
 //! reflection; the hash of all that lies here is compared before anything else is called.
 
+const mapping = @import("memory/mapping.zig");
 const task = @import("kernels/task.zig");
 
 pub const DType = task.DType;
@@ -21,6 +22,7 @@ pub const Status = enum(i32) {
     too_costly,
     unsupported,
     internal,
+    in_use,
 };
 
 /// Every operation of a Program. The name is the op's name everywhere: the kernel's file, the
@@ -193,6 +195,15 @@ pub const MemoryMetrics = extern struct {
     reserved: u32,
 };
 
+/// What memory the machine and this process have.
+pub const SystemMemory = @import("memory/system_memory.zig").SystemMemory;
+
+/// What may be done with the bytes of a mapped file.
+pub const MapMode = mapping.Mode;
+
+/// How a mapped file will be used.
+pub const MapAdvice = mapping.Advice;
+
 pub const CoreInfo = extern struct {
     /// Of a run that asks for none; 0 until the core is opened.
     thread_count: u32,
@@ -237,7 +248,13 @@ pub const functions = .{
         .returns = .i32,
     },
     .bn_region_map = .{
-        .args = .{ .path = .ptr, .path_size = .u32, .size = .f64, .handle = .ptr },
+        .args = .{
+            .path = .ptr,
+            .path_size = .u32,
+            .size = .f64,
+            .mode = .u32,
+            .handle = .ptr,
+        },
         .returns = .i32,
     },
     .bn_region_read = .{
@@ -252,9 +269,18 @@ pub const functions = .{
         .returns = .i32,
     },
     .bn_region_address = .{ .args = .{ .handle = .u32, .address = .ptr }, .returns = .i32 },
-    .bn_region_advise_cold = .{ .args = .{ .handle = .u32 }, .returns = .i32 },
+    .bn_region_check_file = .{ .args = .{ .handle = .u32 }, .returns = .i32 },
+    .bn_region_advise = .{
+        .args = .{ .handle = .u32, .advice = .u32, .offset = .f64, .size = .f64 },
+        .returns = .i32,
+    },
+    .bn_region_discard = .{
+        .args = .{ .handle = .u32, .offset = .f64, .size = .f64, .won = .ptr },
+        .returns = .i32,
+    },
     .bn_region_forgetter = .{ .args = .{ .address = .ptr }, .returns = .i32 },
     .bn_region_release = .{ .args = .{ .handle = .u32 }, .returns = .i32 },
+    .bn_memory_system = .{ .args = .{ .memory = .ptr }, .returns = .i32 },
     .bn_memory_metrics = .{ .args = .{ .metrics = .ptr }, .returns = .i32 },
     .bn_program_create = .{
         .args = .{ .blob = .ptr, .size = .u32, .handle = .ptr },

@@ -21,6 +21,8 @@ const enums = .{
     .RunState = abi.RunState,
     .Probe = abi.Probe,
     .Isa = abi.Isa,
+    .MapMode = abi.MapMode,
+    .MapAdvice = abi.MapAdvice,
 };
 
 const structs = .{
@@ -35,6 +37,7 @@ const structs = .{
     .RunArgs = abi.RunArgs,
     .RunStatus = abi.RunStatus,
     .MemoryMetrics = abi.MemoryMetrics,
+    .SystemMemory = abi.SystemMemory,
     .CoreInfo = abi.CoreInfo,
 };
 

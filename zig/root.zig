@@ -11,6 +11,7 @@ const pages = @import("memory/pages.zig");
 const probe = @import("program/probe.zig");
 const programs = @import("program/program.zig");
 const regions = @import("memory/regions.zig");
+const system_memory = @import("memory/system_memory.zig");
 const validation = @import("program/validate.zig");
 
 const Status = abi.Status;
@@ -76,9 +77,16 @@ export fn bn_region_create(size: f64, sparse: u32, handle: *u32) Status {
     return .ok;
 }
 
-export fn bn_region_map(path: [*]const u8, path_size: u32, size: f64, handle: *u32) Status {
+export fn bn_region_map(
+    path: [*]const u8,
+    path_size: u32,
+    size: f64,
+    mode: u32,
+    handle: *u32,
+) Status {
     const bytes = whole(size) orelse return notWhole();
-    handle.* = regions.mapFile(path[0..path_size], bytes) catch |err| return from(err);
+    const map_mode = std.enums.fromInt(abi.MapMode, mode) orelse return noSuch("mode");
+    handle.* = regions.mapFile(path[0..path_size], bytes, map_mode) catch |err| return from(err);
     return .ok;
 }
 
@@ -106,8 +114,25 @@ export fn bn_region_address(handle: u32, address: *f64) Status {
     return .ok;
 }
 
-export fn bn_region_advise_cold(handle: u32) Status {
-    regions.adviseCold(handle) catch |err| return from(err);
+/// `io` when the mapped file under the region has become too short.
+export fn bn_region_check_file(handle: u32) Status {
+    regions.checkFile(handle) catch |err| return from(err);
+    return .ok;
+}
+
+export fn bn_region_advise(handle: u32, advice: u32, offset: f64, size: f64) Status {
+    const map_advice = std.enums.fromInt(abi.MapAdvice, advice) orelse return noSuch("advice");
+    const start = whole(offset) orelse return notWhole();
+    const bytes = whole(size) orelse return notWhole();
+    regions.advise(handle, map_advice, start, bytes) catch |err| return from(err);
+    return .ok;
+}
+
+/// Gives whole pages of the part back to the system; `won` is set to their bytes.
+export fn bn_region_discard(handle: u32, offset: f64, size: f64, won: *f64) Status {
+    const start = whole(offset) orelse return notWhole();
+    const bytes = whole(size) orelse return notWhole();
+    won.* = @floatFromInt(regions.discard(handle, start, bytes) catch |err| return from(err));
     return .ok;
 }
 
@@ -128,6 +153,11 @@ fn forgetRegion(_: ?*anyopaque, context: ?*anyopaque) callconv(.c) void {
     regions.table.release(handle) catch |err| switch (err) {
         error.InvalidHandle, error.OutOfMemory => {},
     };
+}
+
+export fn bn_memory_system(memory: *abi.SystemMemory) Status {
+    memory.* = system_memory.read() catch |err| return from(err);
+    return .ok;
 }
 
 export fn bn_memory_metrics(metrics: *abi.MemoryMetrics) Status {
@@ -260,6 +290,7 @@ fn from(err: Failure) Status {
         error.InvalidArgument => fail(.invalid_argument, "the arguments do not fit", .{}),
         error.TooLarge => fail(.invalid_argument, "the size or offset is out of range", .{}),
         error.InvalidHandle => fail(.invalid_handle, "no such object, or already released", .{}),
+        error.InUse => fail(.in_use, "a run is using it", .{}),
         error.InvalidProgram => fail(.invalid_program, "the program is not valid", .{}),
         error.OutOfMemory => fail(.out_of_memory, "the system has no memory left", .{}),
         error.TooCostly => fail(.too_costly, "too much work to do at once; submit it", .{}),
@@ -281,6 +312,10 @@ fn fail(status: Status, comptime format: []const u8, args: anytype) Status {
 fn whole(value: f64) ?u64 {
     if (!(value >= 0 and value < 1 << 53) or @floor(value) != value) return null;
     return @intFromFloat(value);
+}
+
+fn noSuch(comptime what: []const u8) Status {
+    return fail(.invalid_argument, "no such " ++ what, .{});
 }
 
 fn notWhole() Status {

@@ -33,6 +33,7 @@ test {
     _ = @import("kernels/unpack_ternary.zig");
     _ = @import("memory/handles.zig");
     _ = @import("memory/regions.zig");
+    _ = @import("memory/system_memory.zig");
     _ = @import("memory_tests.zig");
     _ = @import("threads/pool.zig");
     _ = @import("threads/sync.zig");

@@ -1,9 +1,9 @@
 /** The checks of `bitnet doctor`, in the order in which one thing needs the other. */
 import { access, constants, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { availableMemory, loadModel } from "../engine/index.ts";
+import { loadModel } from "../engine/index.ts";
 import { BitNetError } from "../errors/index.ts";
-import { coreInfo } from "../native/index.ts";
+import { coreInfo, systemMemory } from "../native/index.ts";
 import { bundledDir, bundledModel, cacheDir } from "./environment.ts";
 import { folderBytes } from "./folder-bytes.ts";
 import { formatBytes, formatSeconds, plural } from "./format.ts";
@@ -66,12 +66,15 @@ function checkCore(): Finding {
 }
 
 function checkMemory(): Finding {
-  const available = availableMemory();
-  const limit = process.constrainedMemory();
-  const text = `${formatBytes(available)} available of ${formatBytes(limit)}`;
-  if (available >= memoryWanted) return { name: "memory", state: "ok", text };
-  const remedy = "close other programs, or raise the limit of the container, for larger models";
-  return { name: "memory", state: "warn", text, remedy };
+  try {
+    const { available, limit } = systemMemory();
+    const text = `${formatBytes(available)} available of ${formatBytes(limit)}`;
+    if (available >= memoryWanted) return { name: "memory", state: "ok", text };
+    const remedy = "close other programs, or raise the limit of the container, for larger models";
+    return { name: "memory", state: "warn", text, remedy };
+  } catch (error) {
+    return failure("memory", error);
+  }
 }
 
 async function checkBundledModel(): Promise<Finding> {

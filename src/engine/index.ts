@@ -9,7 +9,7 @@ export {
   type LoadProgress,
   loadModel,
 } from "./load.ts";
-export { availableMemory, formatSize, type MemoryEstimate } from "./memory.ts";
+export { formatSize, type MemoryEstimate } from "./memory.ts";
 export { Model } from "./model.ts";
 export { EnginePrograms, type EngineShape } from "./programs.ts";
 export { type LogitsOptions, Session } from "./session.ts";

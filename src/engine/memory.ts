@@ -2,12 +2,10 @@
  * What a model needs and what the machine has, so that one that cannot fit is refused before
  * anything is loaded.
  */
-import { readFileSync } from "node:fs";
-import os from "node:os";
 import type { Checkpoint } from "../checkpoint/index.ts";
 import { BitNetError } from "../errors/index.ts";
 import { type ModelPlan, storeSize } from "../models/index.ts";
-import { pagePositions } from "../native/index.ts";
+import { pagePositions, systemMemory } from "../native/index.ts";
 import { cacheSize } from "../nn/index.ts";
 import { prefillRows } from "./programs.ts";
 
@@ -50,7 +48,7 @@ export function estimateMemory(
   const rowBytes = 4 * (6 * config.hiddenSize + 4 * config.intermediateSize);
   const working = prefillRows * rowBytes + 3 * Math.max(0, ...sizes);
   const total = weights + kvCache + working;
-  const available = availableMemory();
+  const { available } = systemMemory();
   return { weights, kvCache, working, total, available, fits: total <= available };
 }
 
@@ -72,39 +70,6 @@ export function requireFit(path: string, estimate: MemoryEstimate): void {
       `${formatSize(available)} are available: close other programs, ask for a shorter context, ` +
       "or take a smaller model",
   );
-}
-
-/** Bytes this process can still take: the system's, within the limits of its control group. */
-export function availableMemory(): number {
-  if (process.platform !== "linux") {
-    return process.platform === "darwin" ? os.totalmem() * 0.8 : os.freemem();
-  }
-  const available = /MemAvailable:\s+(\d+) kB/.exec(readText("/proc/meminfo"))?.[1];
-  const free = available ? Number(available) * 1024 : os.freemem();
-  return Math.min(free, controlGroupRoom());
-}
-
-/** What version 2, or version 1, of control groups leaves to this process. */
-function controlGroupRoom(): number {
-  const pairs = [
-    ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"],
-    ["/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"],
-  ] as const;
-  for (const [limitFile, usedFile] of pairs) {
-    const limit = Number(readText(limitFile).trim() || Number.NaN);
-    const used = Number(readText(usedFile).trim() || Number.NaN);
-    // Usage counts the page cache, which gives way: a limit that is far away limits nothing.
-    if (Number.isFinite(limit) && Number.isFinite(used)) return Math.max(limit - used, limit / 2);
-  }
-  return Number.POSITIVE_INFINITY;
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
 }
 
 export function formatSize(bytes: number): string {

@@ -15,6 +15,7 @@ export const errorCodes = [
   "native/aborted",
   "native/disposed",
   "native/io",
+  "native/in-use",
   "native/internal",
 
   // Checkpoint files: finding, opening, checking them.

@@ -87,7 +87,7 @@ export class WeightStore implements Disposable {
 
   /** Lets mapped pages that were read once for packing leave memory. */
   adviseCold(): void {
-    for (const region of this.#files.values()) region.adviseCold();
+    for (const region of this.#files.values()) region.advise("cold");
   }
 
   /** Bytes of the mapped files. */

@@ -1,6 +1,6 @@
 // Written by `zig build abi` from zig/abi.zig. Do not edit.
 
-export const abiHash = 0x2888ed8c;
+export const abiHash = 0xc7bd07fe;
 export const blobMagic = 0x504e5442;
 export const noSym = 0xffff;
 export const noSlot = 0xffffffff;
@@ -19,6 +19,7 @@ export const Status = {
   too_costly: 8,
   unsupported: 9,
   internal: 10,
+  in_use: 11,
 } as const;
 export type StatusName = keyof typeof Status;
 
@@ -164,6 +165,21 @@ export const Isa = {
 } as const;
 export type IsaName = keyof typeof Isa;
 
+export const MapMode = {
+  read_only: 0,
+  copy_on_write: 1,
+} as const;
+export type MapModeName = keyof typeof MapMode;
+
+export const MapAdvice = {
+  normal: 0,
+  sequential: 1,
+  random: 2,
+  will_need: 3,
+  cold: 4,
+} as const;
+export type MapAdviceName = keyof typeof MapAdvice;
+
 export const HeaderLayout = {
   size: 48,
   fields: {
@@ -283,6 +299,16 @@ export const MemoryMetricsLayout = {
   },
 } as const;
 
+export const SystemMemoryLayout = {
+  size: 32,
+  fields: {
+    total: [0, "u64"],
+    available: [8, "u64"],
+    limit: [16, "u64"],
+    resident: [24, "u64"],
+  },
+} as const;
+
 export const CoreInfoLayout = {
   size: 16,
   fields: {
@@ -314,12 +340,15 @@ export const functions = {
   bn_core_close: { args: [], returns: "i32" },
   bn_error_text: { args: ["ptr", "u32"], returns: "u32" },
   bn_region_create: { args: ["f64", "u32", "ptr"], returns: "i32" },
-  bn_region_map: { args: ["ptr", "u32", "f64", "ptr"], returns: "i32" },
+  bn_region_map: { args: ["ptr", "u32", "f64", "u32", "ptr"], returns: "i32" },
   bn_region_read: { args: ["u32", "f64", "ptr", "u32", "f64", "f64"], returns: "i32" },
   bn_region_address: { args: ["u32", "ptr"], returns: "i32" },
-  bn_region_advise_cold: { args: ["u32"], returns: "i32" },
+  bn_region_check_file: { args: ["u32"], returns: "i32" },
+  bn_region_advise: { args: ["u32", "u32", "f64", "f64"], returns: "i32" },
+  bn_region_discard: { args: ["u32", "f64", "f64", "ptr"], returns: "i32" },
   bn_region_forgetter: { args: ["ptr"], returns: "i32" },
   bn_region_release: { args: ["u32"], returns: "i32" },
+  bn_memory_system: { args: ["ptr"], returns: "i32" },
   bn_memory_metrics: { args: ["ptr"], returns: "i32" },
   bn_program_create: { args: ["ptr", "u32", "ptr"], returns: "i32" },
   bn_program_forgetter: { args: ["ptr"], returns: "i32" },

@@ -152,6 +152,8 @@ function codeOf(status: number): ErrorCode {
       return "native/aborted";
     case Status.run_failed:
       return "native/run-failed";
+    case Status.in_use:
+      return "native/in-use";
     case Status.unsupported:
       return "native/unsupported-platform";
     default:

@@ -9,7 +9,15 @@ export {
   probeMachine,
 } from "./core.ts";
 export { useEmbeddedCore } from "./locate.ts";
-export { type FileRange, type MemoryMetrics, memoryMetrics, Region } from "./region.ts";
+export { type MakeRoom, setMakeRoom } from "./out-of-memory.ts";
+export {
+  type FileRange,
+  type MapAdviceName,
+  type MapModeName,
+  type MemoryMetrics,
+  memoryMetrics,
+  Region,
+} from "./region.ts";
 export {
   NativeProgram,
   type RegionPlace,
@@ -19,3 +27,4 @@ export {
   submitRun,
 } from "./run.ts";
 export { encodeStruct, type StructLayout } from "./structs.ts";
+export { type SystemMemory, systemMemory } from "./system-memory.ts";

@@ -3,8 +3,9 @@
  * its handle object is collected. A run holds the regions it is bound to, whoever releases them.
  */
 import { BitNetError } from "../errors/index.ts";
-import { MemoryMetricsLayout } from "./abi.gen.ts";
+import { MapAdvice, MapMode, MemoryMetricsLayout } from "./abi.gen.ts";
 import { check, core, toArrayBuffer } from "./core.ts";
+import { allocating } from "./out-of-memory.ts";
 import { ownerOf } from "./owner.ts";
 import { decodeStruct } from "./structs.ts";
 
@@ -14,6 +15,12 @@ export interface FileRange {
   offset: number;
   size: number;
 }
+
+/** What may be done with the bytes of a mapped file: changes to a copy stay in memory. */
+export type MapModeName = keyof typeof MapMode;
+
+/** How a mapped file will be used: `will_need` begins to read it, `cold` lets it leave memory. */
+export type MapAdviceName = keyof typeof MapAdvice;
 
 export class Region implements Disposable {
   readonly size: number;
@@ -35,19 +42,25 @@ export class Region implements Disposable {
 
   /**
    * A zeroed region of `size` bytes. One that is `sparse` fills bit by bit and takes only what is
-   * touched. @throws BitNetError `native/out-of-memory`
+   * touched. @throws BitNetError `native/out-of-memory`, when nothing could be reclaimed either
    */
   static create(size: number, { sparse = false } = {}): Region {
     const handle = new Uint32Array(1);
-    check(core().bn_region_create(size, sparse ? 1 : 0, handle), `allocating ${size} bytes`);
+    allocating(size, () => {
+      check(core().bn_region_create(size, sparse ? 1 : 0, handle), `allocating ${size} bytes`);
+    });
     return new Region(handle[0]!, size, Math.min(size, ownerSizeMax));
   }
 
-  /** The first `size` bytes of a file, read-only and in place. @throws BitNetError `native/io` */
-  static map(path: string, size: number): Region {
+  /**
+   * The first `size` bytes of a file, in place and read-only unless the mode says otherwise.
+   * @throws BitNetError `native/io`, when the file is shorter than that too
+   */
+  static map(path: string, size: number, mode: MapModeName = "read_only"): Region {
     const handle = new Uint32Array(1);
     const name = new TextEncoder().encode(path);
-    check(core().bn_region_map(name, name.byteLength, size, handle), `mapping ${path}`);
+    const status = core().bn_region_map(name, name.byteLength, size, MapMode[mode], handle);
+    check(status, `mapping ${path}`);
     return new Region(handle[0]!, size, 1);
   }
 
@@ -86,9 +99,28 @@ export class Region implements Disposable {
     return new Uint8Array(buffer);
   }
 
-  /** Lets the pages of a mapped file leave memory until they are read again. */
-  adviseCold(): void {
-    check(core().bn_region_advise_cold(this.handle), "advising a region");
+  /** Tells the system how a part of a mapped file will be used; other regions take no advice. */
+  advise(advice: MapAdviceName, offset = 0, size = this.size - offset): void {
+    const status = core().bn_region_advise(this.handle, MapAdvice[advice], offset, size);
+    check(status, "advising a region");
+  }
+
+  /**
+   * Looks whether the file under a mapped region is still long enough, as each run does before it
+   * begins. @throws BitNetError `native/io`
+   */
+  checkFile(): void {
+    check(core().bn_region_check_file(this.handle), "looking at a mapped file");
+  }
+
+  /**
+   * Gives the whole pages of a part back to the system and returns their bytes. What the part holds
+   * then is not defined. @throws BitNetError `native/in-use` while a run is bound to the region
+   */
+  discard(offset = 0, size = this.size - offset): number {
+    const won = new Float64Array(1);
+    check(core().bn_region_discard(this.handle, offset, size, won), "giving memory back");
+    return won[0]!;
   }
 
   [Symbol.dispose](): void {

@@ -12,6 +12,7 @@ import {
   RunStatusLayout,
 } from "./abi.gen.ts";
 import { check, core } from "./core.ts";
+import { allocating } from "./out-of-memory.ts";
 import { forgetterAddress, ownerOf } from "./owner.ts";
 import type { Region } from "./region.ts";
 import { decodeStruct, encodeStruct } from "./structs.ts";
@@ -28,7 +29,9 @@ export class NativeProgram implements Disposable {
   /** @throws BitNetError `native/invalid-program` naming the part that is wrong. */
   constructor(blob: Uint8Array, instrCount: number) {
     const handle = new Uint32Array(1);
-    check(core().bn_program_create(blob, blob.byteLength, handle), "creating a program");
+    allocating(blob.byteLength, () => {
+      check(core().bn_program_create(blob, blob.byteLength, handle), "creating a program");
+    });
     this.#handle = handle[0]!;
     this.#owner = ownerOf("bn_program_forgetter", {
       handle: this.#handle,
@@ -108,7 +111,10 @@ export async function submitRun(request: RunRequest, options: RunOptions = {}): 
   if (options.signal?.aborted) throw abortError();
   const args = encodeArgs(request);
   const ticket = new Uint32Array(1);
-  check(core().bn_run_submit(request.program.handle, args, args.byteLength, ticket), "submitting");
+  const program = request.program.handle;
+  allocating(args.byteLength, () => {
+    check(core().bn_run_submit(program, args, args.byteLength, ticket), "submitting");
+  });
   return new Promise((resolve, reject) => {
     const handle = ticket[0]!;
     // A Worker that is terminated leaves no run behind: its end cancels it.

@@ -15,6 +15,14 @@ export function countingProgram(): Program {
 
 export const countingInputs = { one: new Int32Array(16).fill(1) };
 
+/** Reads the first 64 bytes of a region and writes their doubles to "output". */
+export function doublingProgram(region: Region): Program {
+  const graph = new Graph();
+  const x = graph.constant({ region, offset: 0, dtype: "i32", layout: "strided", shape: [16] });
+  graph.one("add", [x, x], { into: [graph.output("output", "i32", [16])] });
+  return new Program(graph);
+}
+
 export function countOf(region: Region): number {
   return new Int32Array(region.bytes(0, 64).buffer)[0]!;
 }

@@ -1,13 +1,28 @@
 /** Buffers of the core: bounds, files, and who keeps them alive until when. */
-import { describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { afterAll, describe, expect, test } from "bun:test";
+import {
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import os, { tmpdir } from "node:os";
 import { join } from "node:path";
+import { BitNetError } from "../../src/errors/index.ts";
 import { core } from "../../src/native/core.ts";
-import { memoryMetrics, Region, Status } from "../../src/native/index.ts";
+import {
+  memoryMetrics,
+  Region,
+  Status,
+  setMakeRoom,
+  systemMemory,
+} from "../../src/native/index.ts";
 import {
   countingInputs,
   countingProgram,
+  doublingProgram,
   endless,
   pairInputs,
   pairProgram,
@@ -84,6 +99,130 @@ describe("a region", () => {
       rmSync(folder, { recursive: true });
     }
   });
+});
+
+describe("a mapped region", () => {
+  const folder = mkdtempSync(join(tmpdir(), "mapped-"));
+  const path = join(folder, "file");
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  test("of a copy can be written, and the file keeps its bytes", () => {
+    writeFileSync(path, "0123456789");
+    using copy = Region.map(path, 10, "copy_on_write");
+    copy.bytes(2, 2).set([0x78, 0x79]);
+    copy.advise("cold");
+    expect(new TextDecoder().decode(copy.bytes())).toBe("01xy456789");
+    expect(readFileSync(path, "utf8")).toBe("0123456789");
+  });
+
+  test("takes every advice and keeps its bytes", () => {
+    const bytes = Buffer.alloc(50_000, "abc");
+    writeFileSync(path, bytes);
+    using region = Region.map(path, bytes.length);
+    for (const advice of ["sequential", "will_need", "random", "cold", "normal"] as const) {
+      region.advise(advice);
+      region.advise(advice, 12_345, 20_000);
+      expect(bytes.equals(region.bytes())).toBe(true);
+    }
+    expect(() => region.advise("cold", 1, bytes.length)).toThrow("out of range");
+    expect(core().bn_region_advise(region.handle, 5, 0, 1)).toBe(Status.invalid_argument);
+    expect(() => region.discard(0, 10)).toThrow(BitNetError);
+  });
+
+  test.skipIf(process.platform === "win32")("tells when its file has shrunk", async () => {
+    writeFileSync(path, new Uint8Array(8192));
+    using region = Region.map(path, 8192);
+    using program = doublingProgram(region);
+    using output = Region.create(64);
+    const run = { inputs: {}, regions: { output } };
+    expect(await program.submit(run)).toBe(1);
+    // Another file at the same path is another file.
+    renameSync(path, `${path} elsewhere`);
+    writeFileSync(path, "short");
+    region.checkFile();
+    expect(await program.submit(run)).toBe(1);
+    truncateSync(`${path} elsewhere`, 4096);
+    expect(() => region.checkFile()).toThrow("shorter");
+    await expect(program.submit(run)).rejects.toMatchObject({ code: "native/io" });
+  });
+});
+
+describe("discarding", () => {
+  test("gives whole pages back and leaves the rest as it was", () => {
+    const size = 4 << 20;
+    using region = Region.create(size, { sparse: true });
+    region.bytes().fill(7);
+    const before = systemMemory().resident;
+    const won = region.discard(100_000, 3_000_000);
+    expect(won).toBeGreaterThan(2_900_000);
+    expect(won).toBeLessThanOrEqual(3_000_000);
+    if (process.platform === "linux") {
+      expect(before - systemMemory().resident).toBeGreaterThan(2_000_000);
+    }
+    const bytes = region.bytes();
+    expect(bytes.subarray(0, 100_000).every((byte) => byte === 7)).toBe(true);
+    expect(bytes.subarray(3_100_000).every((byte) => byte === 7)).toBe(true);
+    bytes.fill(9);
+    expect(bytes.every((byte) => byte === 9)).toBe(true);
+    expect(region.discard(5, 100)).toBe(0);
+    expect(() => region.discard(size, 1)).toThrow("out of range");
+  });
+
+  test("is refused while a run is bound to the region", async () => {
+    using program = countingProgram();
+    using count = Region.create(1 << 16);
+    const abort = new AbortController();
+    const run = program.submit({
+      inputs: countingInputs,
+      regions: { count },
+      steps: endless,
+      signal: abort.signal,
+    });
+    expect(() => count.discard()).toThrow("a run is using it");
+    abort.abort();
+    await expect(run).rejects.toMatchObject({ code: "native/aborted" });
+    expect(count.discard()).toBeGreaterThan(0);
+  });
+});
+
+// Windows commits what it gives, so there is no such region at all.
+test.skipIf(process.platform === "win32")(
+  "an allocation that fails is tried again as long as room is made, and then tells why",
+  () => {
+    // Address space ends somewhere, whatever is in it.
+    const huge = 2 ** 46;
+    const hoard: Region[] = [];
+    const hoardOne = () => hoard.push(Region.create(huge, { sparse: true }));
+    const fill = () => {
+      while (hoard.length < 9) hoardOne();
+    };
+    expect(fill).toThrow(`allocating ${huge} bytes`);
+    const asked: number[] = [];
+    setMakeRoom((bytes) => {
+      if (asked.push(bytes) > 1) return false;
+      hoard.pop()![Symbol.dispose]();
+      return true;
+    });
+    try {
+      hoardOne();
+      expect(asked).toEqual([huge]);
+      expect(hoardOne).toThrow(`allocating ${huge} bytes`);
+      expect(asked).toEqual([huge, huge]);
+    } finally {
+      setMakeRoom(undefined);
+      for (const region of hoard) region[Symbol.dispose]();
+    }
+  },
+);
+
+test("the system's memory: the parts fit into the whole", () => {
+  const { total, available, limit, resident } = systemMemory();
+  expect(total).toBeGreaterThanOrEqual(limit);
+  expect(limit).toBeGreaterThanOrEqual(available);
+  expect(total).toBe(os.totalmem());
+  const { rss } = process.memoryUsage();
+  expect(resident / rss).toBeGreaterThan(0.5);
+  expect(resident / rss).toBeLessThan(2);
 });
 
 describe("memory", () => {
@@ -171,7 +310,9 @@ test("handles that never were, or are gone, are refused by every function", () =
     const statuses = [
       core().bn_region_release(bad),
       core().bn_region_address(bad, out),
-      core().bn_region_advise_cold(bad),
+      core().bn_region_check_file(bad),
+      core().bn_region_advise(bad, 0, 0, 0),
+      core().bn_region_discard(bad, 0, 0, out),
       core().bn_region_read(bad, 0, args, 1, 0, 1),
       core().bn_program_release(bad),
       core().bn_run_now(bad, args, args.length, out),

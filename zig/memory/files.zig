@@ -1,4 +1,4 @@
-//! Files, read at an offset or mapped read-only. A read past the end is an error, never zeros.
+//! Files, read at an offset. A read past the end is an error, never zeros.
 
 const std = @import("std");
 const builtin = @import("builtin");
@@ -6,7 +6,7 @@ const builtin = @import("builtin");
 const linux = std.os.linux;
 const native_os = builtin.os.tag;
 
-pub const Error = error{ FileNotFound, FileUnreadable, FileTruncated, MapFailed };
+pub const Error = error{ FileNotFound, FileUnreadable, FileTruncated };
 
 const path_size_max = 4096;
 
@@ -75,8 +75,8 @@ pub const File = struct {
                 };
                 var count: u32 = 0;
                 const handle: *anyopaque = @ptrFromInt(file.handle);
-                const size: u32 = @intCast(buffer.len);
-                if (ReadFile(handle, buffer.ptr, size, &count, &overlapped) == 0) {
+                const count_max: u32 = @intCast(buffer.len);
+                if (ReadFile(handle, buffer.ptr, count_max, &count, &overlapped) == 0) {
                     return if (GetLastError() == error_handle_eof) 0 else error.FileUnreadable;
                 }
                 return count;
@@ -89,50 +89,39 @@ pub const File = struct {
         }
     }
 
-    /// Maps the first `size` bytes read-only; the file must hold as many.
-    pub fn map(file: File, size: usize) Error![]align(std.heap.page_size_min) u8 {
-        if (size == 0) return error.MapFailed;
-        var last: [1]u8 = undefined;
-        try file.readAt(&last, size - 1);
+    /// Bytes the file has now.
+    pub fn size(file: File) Error!u64 {
         switch (native_os) {
             .linux => {
-                const rc = linux.mmap(
-                    null,
-                    size,
-                    .{ .READ = true },
-                    .{ .TYPE = .SHARED },
-                    @intCast(file.handle),
-                    0,
-                );
-                if (linux.errno(rc) != .SUCCESS) return error.MapFailed;
-                return @as([*]align(std.heap.page_size_min) u8, @ptrFromInt(rc))[0..size];
+                const rc = linux.lseek(@intCast(file.handle), 0, linux.SEEK.END);
+                return if (linux.errno(rc) == .SUCCESS) rc else error.FileUnreadable;
             },
             .windows => {
+                var bytes: i64 = 0;
                 const handle: *anyopaque = @ptrFromInt(file.handle);
-                const mapping = CreateFileMappingW(handle, null, page_readonly, 0, 0, null) orelse
-                    return error.MapFailed;
-                defer _ = CloseHandle(mapping);
-                const raw = MapViewOfFile(mapping, file_map_read, 0, 0, size) orelse
-                    return error.MapFailed;
-                const aligned: [*]align(std.heap.page_size_min) u8 = @ptrCast(@alignCast(raw));
-                return aligned[0..size];
+                if (GetFileSizeEx(handle, &bytes) == 0) return error.FileUnreadable;
+                return @intCast(bytes);
             },
             else => {
-                const raw = posixMmap(null, size, 1, 1, @intCast(file.handle), 0);
-                if (@intFromPtr(raw) == std.math.maxInt(usize)) return error.MapFailed;
-                const aligned: [*]align(std.heap.page_size_min) u8 = @ptrCast(@alignCast(raw.?));
-                return aligned[0..size];
+                const end = lseek(@intCast(file.handle), 0, 2);
+                return if (end >= 0) @intCast(end) else error.FileUnreadable;
             },
         }
     }
 };
 
-pub fn unmap(memory: []align(std.heap.page_size_min) u8) void {
-    switch (native_os) {
-        .linux => _ = linux.munmap(memory.ptr, memory.len),
-        .windows => _ = UnmapViewOfFile(memory.ptr),
-        else => _ = posixMunmap(memory.ptr, memory.len),
+/// What a file begins with, as far as it fits into `buffer`: for the small files in which systems
+/// tell about themselves. Null when it cannot be read.
+pub fn readStart(path: []const u8, buffer: []u8) ?[]const u8 {
+    const file = File.open(path) catch return null;
+    defer file.close();
+    var done: usize = 0;
+    while (done < buffer.len) {
+        const count = file.readSome(buffer[done..], done) catch return null;
+        if (count == 0) break;
+        done += count;
     }
+    return buffer[0..done];
 }
 
 fn openWindows(path: []const u8) Error!File {
@@ -155,8 +144,6 @@ const Overlapped = extern struct {
 
 const generic_read: u32 = 0x8000_0000;
 const open_existing: u32 = 3;
-const page_readonly: u32 = 2;
-const file_map_read: u32 = 4;
 const error_handle_eof: u32 = 38;
 
 const posixOpen = @extern(
@@ -164,14 +151,7 @@ const posixOpen = @extern(
     .{ .name = "open" },
 );
 const posixClose = @extern(*const fn (c_int) callconv(.c) c_int, .{ .name = "close" });
-const posixMunmap = @extern(
-    *const fn (*anyopaque, usize) callconv(.c) c_int,
-    .{ .name = "munmap" },
-);
-const posixMmap = @extern(
-    *const fn (?*anyopaque, usize, c_int, c_int, c_int, i64) callconv(.c) ?*anyopaque,
-    .{ .name = "mmap" },
-);
+extern fn lseek(file: c_int, offset: i64, whence: c_int) i64;
 extern fn pread(file: c_int, buffer: [*]u8, size: usize, offset: i64) isize;
 extern "kernel32" fn CreateFileW(
     path: [*:0]const u16,
@@ -191,19 +171,4 @@ extern "kernel32" fn ReadFile(
 ) callconv(.winapi) c_int;
 extern "kernel32" fn CloseHandle(handle: *anyopaque) callconv(.winapi) c_int;
 extern "kernel32" fn GetLastError() callconv(.winapi) u32;
-extern "kernel32" fn CreateFileMappingW(
-    handle: *anyopaque,
-    security: ?*anyopaque,
-    protection: u32,
-    size_high: u32,
-    size_low: u32,
-    name: ?[*:0]const u16,
-) callconv(.winapi) ?*anyopaque;
-extern "kernel32" fn MapViewOfFile(
-    mapping: *anyopaque,
-    access: u32,
-    offset_high: u32,
-    offset_low: u32,
-    size: usize,
-) callconv(.winapi) ?*anyopaque;
-extern "kernel32" fn UnmapViewOfFile(address: *anyopaque) callconv(.winapi) c_int;
+extern "kernel32" fn GetFileSizeEx(file: *anyopaque, size: *i64) callconv(.winapi) c_int;

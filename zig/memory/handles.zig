@@ -65,6 +65,17 @@ pub fn Table(comptime T: type) type {
             return entry.object.?;
         }
 
+        /// As `hold`, but refused while anyone else holds the object too.
+        pub fn holdAlone(table: *Self, handle: u32) (Error || error{InUse})!*T {
+            table.mutex.lock();
+            defer table.mutex.unlock();
+            const entry = try table.find(handle);
+            if (!entry.open) return error.InvalidHandle;
+            if (entry.holders > 1) return error.InUse;
+            entry.holders += 1;
+            return entry.object.?;
+        }
+
         /// Ends one hold.
         pub fn drop(table: *Self, handle: u32) void {
             const gone = blk: {
@@ -134,6 +145,7 @@ test "handles: an object lives until its last holder is gone, and stale handles 
 
     const handle = try table.add(gpa, &probe);
     try std.testing.expectEqual(&probe, try table.hold(handle));
+    try std.testing.expectError(error.InUse, table.holdAlone(handle));
     try table.release(handle);
     try std.testing.expectEqual(@as(u32, 0), probe.destroyed);
     try std.testing.expectError(error.InvalidHandle, table.hold(handle));

@@ -51,13 +51,20 @@ pub fn free(memory: []align(std.heap.page_size_min) u8) void {
     }
 }
 
-/// Tells the system that these pages of a mapped file will not be read soon.
-pub fn adviseCold(memory: []align(std.heap.page_size_min) const u8) void {
+/// Gives whole pages within `memory` back to the system, which may be read and written again, and
+/// tells their bytes. What they hold then is not defined.
+pub fn discard(memory: []u8) usize {
+    const page_size = std.heap.pageSize();
+    const start = std.mem.alignForward(usize, @intFromPtr(memory.ptr), page_size);
+    const end = std.mem.alignBackward(usize, @intFromPtr(memory.ptr) + memory.len, page_size);
+    if (end <= start) return 0;
+    const whole: [*]u8 = @ptrFromInt(start);
     switch (native_os) {
-        .linux => _ = linux.madvise(@constCast(memory.ptr), memory.len, linux.MADV.DONTNEED),
-        .windows => {},
-        else => _ = madvise(memory.ptr, memory.len, 4),
+        .linux => _ = linux.madvise(whole, end - start, linux.MADV.DONTNEED),
+        .windows => _ = DiscardVirtualMemory(whole, end - start),
+        else => _ = madvise(whole, end - start, madv_free),
     }
+    return end - start;
 }
 
 const huge_page_size = 2 << 20;
@@ -67,6 +74,7 @@ const mem_release: u32 = 0x8000;
 const page_readwrite: u32 = 4;
 const prot_read_write: c_int = 3;
 const map_private_anonymous: c_int = 0x1002;
+const madv_free: c_int = 5;
 
 extern fn mmap(
     hint: ?*anyopaque,
@@ -78,6 +86,7 @@ extern fn mmap(
 ) ?*anyopaque;
 extern fn munmap(address: *anyopaque, size: usize) c_int;
 extern fn madvise(address: *const anyopaque, size: usize, advice: c_int) c_int;
+extern "kernel32" fn DiscardVirtualMemory(address: *anyopaque, size: usize) callconv(.winapi) u32;
 extern "kernel32" fn VirtualAlloc(
     address: ?*anyopaque,
     size: usize,

@@ -1,12 +1,17 @@
 //! Regions: the buffers that Programs bind. Small ones come from the size-classed allocator, large
-//! ones are whole pages, mapped files are read-only. Counts what is held and the most that was.
+//! ones are whole pages, mapped files are used in place. Counts what is held and the most that was.
 
 const std = @import("std");
 const files = @import("files.zig");
 const handles = @import("handles.zig");
+const mapping = @import("mapping.zig");
 const pages = @import("pages.zig");
 
-pub const Error = error{ OutOfMemory, InvalidHandle, TooLarge } || files.Error;
+pub const Mapping = mapping.Mapping;
+pub const Advice = mapping.Advice;
+pub const Mode = mapping.Mode;
+
+pub const Error = error{ OutOfMemory, InvalidHandle, InUse, TooLarge } || mapping.Error;
 
 /// From here on a region has pages of its own.
 const direct_size_min = 1 << 20;
@@ -19,17 +24,25 @@ pub const gpa = std.heap.smp_allocator;
 
 pub const Region = struct {
     memory: []align(64) u8,
-    kind: enum { small, pages, file },
+    kind: Kind,
+
+    pub const Kind = union(enum) { small, pages, file: Mapping };
 
     pub fn destroy(region: *Region) void {
         switch (region.kind) {
             .small => gpa.free(region.memory),
             .pages => pages.free(@alignCast(region.memory)),
-            .file => files.unmap(@alignCast(region.memory)),
+            .file => |file| file.close(),
         }
         const counter = if (region.kind == .file) &mapped else &used;
         _ = counter.fetchSub(region.memory.len, .monotonic);
         gpa.destroy(region);
+    }
+
+    fn part(region: *const Region, offset: u64, size: u64) error{TooLarge}![]u8 {
+        const end = region.memory.len;
+        if (offset > end or size > end - offset) return error.TooLarge;
+        return region.memory[@intCast(offset)..][0..@intCast(size)];
     }
 };
 
@@ -63,18 +76,16 @@ pub fn allocate(size: usize, use: pages.Use) error{OutOfMemory}!*Region {
     return region;
 }
 
-/// The first `size` bytes of a file, read-only and in place.
-pub fn mapFile(path: []const u8, size: u64) Error!u32 {
+/// The first `size` bytes of a file, in place.
+pub fn mapFile(path: []const u8, size: u64, mode: Mode) Error!u32 {
     if (size == 0 or size > size_max) return error.TooLarge;
-    const file = try files.File.open(path);
-    defer file.close();
-    const memory = try file.map(@intCast(size));
-    errdefer files.unmap(memory);
+    const file: Mapping = try .open(path, @intCast(size), mode);
+    errdefer file.close();
     const region = try gpa.create(Region);
     errdefer gpa.destroy(region);
-    region.* = .{ .memory = memory, .kind = .file };
+    region.* = .{ .memory = file.memory, .kind = .{ .file = file } };
     const handle = try table.add(gpa, region);
-    _ = mapped.fetchAdd(memory.len, .monotonic);
+    _ = mapped.fetchAdd(file.memory.len, .monotonic);
     return handle;
 }
 
@@ -85,18 +96,35 @@ pub fn readFile(handle: u32, offset: u64, source: Source) Error!void {
     const region = try table.hold(handle);
     defer table.drop(handle);
     if (region.kind == .file) return error.InvalidHandle;
-    const size = region.memory.len;
-    if (offset > size or source.size > size - offset) return error.TooLarge;
+    const part = try region.part(offset, source.size);
     const file = try files.File.open(source.path);
     defer file.close();
-    try file.readAt(region.memory[@intCast(offset)..][0..@intCast(source.size)], source.offset);
+    try file.readAt(part, source.offset);
 }
 
-/// Lets the pages of a mapped file leave memory until they are read again.
-pub fn adviseCold(handle: u32) Error!void {
+/// An error if the mapped file under a region has become too short for it.
+pub fn checkFile(handle: u32) Error!void {
     const region = try table.hold(handle);
     defer table.drop(handle);
-    if (region.kind == .file) pages.adviseCold(@alignCast(region.memory));
+    if (region.kind == .file) try region.kind.file.check();
+}
+
+/// Tells the system how a part of a mapped file will be used; other regions take no advice.
+pub fn advise(handle: u32, advice: Advice, offset: u64, size: u64) Error!void {
+    const region = try table.hold(handle);
+    defer table.drop(handle);
+    const part = try region.part(offset, size);
+    if (region.kind == .file) region.kind.file.advise(advice, @intCast(offset), part.len);
+}
+
+/// Gives the whole pages of a part back to the system and tells how many bytes they are. What the
+/// part holds afterwards is not defined. Refused while a run uses the region.
+pub fn discard(handle: u32, offset: u64, size: u64) Error!u64 {
+    const region = try table.holdAlone(handle);
+    defer table.drop(handle);
+    if (region.kind == .file) return error.InvalidHandle;
+    const part = try region.part(offset, size);
+    return pages.discard(part);
 }
 
 pub const Metrics = struct { used: u64, peak: u64, mapped: u64, region_count: u32 };
@@ -118,9 +146,12 @@ test "regions: what is created is zeroed, counted, and gone after its release" {
     for (region.memory) |byte| try std.testing.expectEqual(@as(u8, 0), byte);
     table.drop(large);
     try std.testing.expectEqual(before.used + 1000 + (3 << 20), metrics().used);
+    try std.testing.expectEqual(2 << 20, try discard(large, 1 << 20, 2 << 20));
+    try std.testing.expectEqual(0, try discard(small, 0, 1000));
+    try std.testing.expectError(error.TooLarge, discard(large, 1, 3 << 20));
     try table.release(small);
     try table.release(large);
     try std.testing.expectEqual(before.used, metrics().used);
     try std.testing.expectError(error.TooLarge, create(1 << 60, .dense));
-    try std.testing.expectError(error.FileNotFound, mapFile("no/such/file", 10));
+    try std.testing.expectError(error.FileNotFound, mapFile("no/such/file", 10, .read_only));
 }

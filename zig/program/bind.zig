@@ -3,13 +3,14 @@
 
 const std = @import("std");
 const abi = @import("../abi.zig");
+const files = @import("../memory/files.zig");
 const programs = @import("program.zig");
 const regions = @import("../memory/regions.zig");
 const task = @import("../kernels/task.zig");
 
 const gpa = regions.gpa;
 
-pub const Error = error{ InvalidArgument, InvalidHandle, OutOfMemory };
+pub const Error = error{ InvalidArgument, InvalidHandle, OutOfMemory } || files.Error;
 
 const input_alignment = 64;
 
@@ -160,7 +161,10 @@ fn bindRegions(program: *const programs.Program, parts: Parts, to: Bases) Error!
             .constant, .state, .output => |kind| {
                 const bound = try regions.table.hold(binding.handle);
                 to.held[index] = binding.handle;
-                if (bound.kind == .file and kind != .constant) return error.InvalidArgument;
+                if (bound.kind == .file) {
+                    if (kind != .constant) return error.InvalidArgument;
+                    try bound.kind.file.check();
+                }
                 const size = bound.memory.len;
                 if (binding.offset > size or region.size_at_max > size - binding.offset) {
                     return error.InvalidArgument;

@@ -1,0 +1,35 @@
+/**
+ * The last resort before an allocation fails: whoever knows what can be freed is asked to make
+ * room, and the allocation is tried again. The native layer knows only that there is someone; the
+ * list of what can be freed lies above it, in `memory`.
+ */
+import { BitNetError } from "../errors/index.ts";
+
+/** Frees something, if possible `bytes` of it, and tells whether anything was freed. */
+export type MakeRoom = (bytes: number) => boolean;
+
+/** Each round must free something, so that this only bounds a list that promises without end. */
+const roundsMax = 16;
+
+let makeRoom: MakeRoom | undefined;
+
+/** Says who is asked in this thread; undefined for nobody. */
+export function setMakeRoom(ask: MakeRoom | undefined): void {
+  makeRoom = ask;
+}
+
+/** Tries an allocation of about `bytes` until it does not throw, as long as room is made. */
+export function allocating(bytes: number, attempt: () => void): void {
+  for (let round = 0; ; round += 1) {
+    try {
+      attempt();
+      return;
+    } catch (error) {
+      if (!isOutOfMemory(error) || round === roundsMax || !makeRoom?.(bytes)) throw error;
+    }
+  }
+}
+
+function isOutOfMemory(error: unknown): boolean {
+  return error instanceof BitNetError && error.code === "native/out-of-memory";
+}
