@@ -27,4 +27,18 @@ export type { FinishReason, GenerateOptions, Piece } from "./generate/index.ts";
 export { type CachedModel, type HubOptions, listModels, pullModel } from "./hub/index.ts";
 export { type LoadModelOptions, load } from "./load.ts";
 export { type CoreInfo, coreInfo } from "./native/index.ts";
+export {
+  type CreateOptions,
+  type DType,
+  full,
+  type Index,
+  type NestedArray,
+  ones,
+  type Shape,
+  Tensor,
+  type TensorOperand,
+  type TypedArray,
+  tensor,
+  zeros,
+} from "./tensor/index.ts";
 export type { ChatMessage, ChatTemplate, Tokenizer } from "./text/index.ts";

@@ -18,6 +18,16 @@ export const errorCodes = [
   "native/in-use",
   "native/internal",
 
+  // Tensors: shapes, axes, dtypes, indices.
+  "tensor/shape-mismatch",
+  "tensor/bad-shape",
+  "tensor/axis-out-of-range",
+  "tensor/index-out-of-range",
+  "tensor/bad-index",
+  "tensor/bad-dtype",
+  "tensor/not-a-scalar",
+  "tensor/disposed",
+
   // Checkpoint files: finding, opening, checking them.
   "checkpoint/not-found",
   "checkpoint/is-directory",

@@ -5,8 +5,8 @@
 import type { Sym } from "./dims.ts";
 import type { Encodable } from "./encode.ts";
 import { optimize, reads } from "./fuse.ts";
-import type { FeedbackLink, Graph } from "./graph.ts";
 import { byteRange, planArena, planSteps, type Step } from "./plan.ts";
+import type { FeedbackLink, Recorded } from "./record.ts";
 import type { Value } from "./value.ts";
 
 export interface CompileOptions {
@@ -16,7 +16,7 @@ export interface CompileOptions {
   fuse?: boolean;
 }
 
-export function planGraph(graph: Graph, options: CompileOptions = {}): Encodable {
+export function planGraph(graph: Recorded, options: CompileOptions = {}): Encodable {
   const { reuseMemory = true, fuse = true } = options;
   const nodes = fuse ? optimize(graph.nodes, graph.feedbacks) : graph.nodes;
   const arena = planArena(nodes, graph.feedbacks, reuseMemory);
@@ -30,7 +30,7 @@ export function planGraph(graph: Graph, options: CompileOptions = {}): Encodable
   };
 }
 
-function collectSyms(steps: readonly Step[], graph: Graph): Sym[] {
+function collectSyms(steps: readonly Step[], graph: Recorded): Sym[] {
   const syms = new Set<Sym>();
   const values = steps.flatMap(({ node }) => [...reads(node), ...node.outputs]);
   for (const { from, to } of graph.feedbacks) values.push(from, to);

@@ -23,9 +23,9 @@ import {
   SymLayout,
 } from "../native/index.ts";
 import type { Dim, Sym } from "./dims.ts";
-import type { FeedbackLink, Node } from "./graph.ts";
 import { type ArenaPlan, roundUp, type Step } from "./plan.ts";
-import type { Storage, Value } from "./value.ts";
+import type { FeedbackLink } from "./record.ts";
+import type { Node, Storage, Value } from "./value.ts";
 
 /** A graph after all passes and plans. Storages follow the arena, region 0, in their order. */
 export interface Encodable {

@@ -4,8 +4,8 @@
  * to it. `dropDead` leaves out what nothing reads.
  */
 import { sameDims } from "./dims.ts";
-import type { FeedbackLink, Node } from "./graph.ts";
-import type { Storage, Value } from "./value.ts";
+import type { FeedbackLink } from "./record.ts";
+import type { Node, Storage, Value } from "./value.ts";
 
 /** All passes, in order. */
 export function optimize(nodes: readonly Node[], feedbacks: readonly FeedbackLink[]): Node[] {

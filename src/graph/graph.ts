@@ -4,28 +4,16 @@
  */
 import type { DTypeName, LayoutName, OpName } from "../native/index.ts";
 import { type Dim, dimOf, type Sym } from "./dims.ts";
-import { type Attrs, opTable } from "./ops.ts";
-import { packedDType, type Storage, sizeAtMax, Value, type Weight, weightSize } from "./value.ts";
-
-/** One recorded instruction. */
-export interface Node {
-  op: OpName;
-  inputs: Value[];
-  outputs: Value[];
-  attrs: Attrs;
-  /** An i32 value of one element: the instruction runs where it is not zero. */
-  predicate?: Value;
-  /** Its effect outlives the run: from here on a step is finished, not aborted. */
-  commit: boolean;
-}
-
-export interface ApplyOptions {
-  attrs?: Attrs;
-  /** Where to write, by output; undefined lets the compiler place it. */
-  into?: readonly (Value | undefined)[];
-  predicate?: Value;
-  commit?: boolean;
-}
+import { type ApplyOptions, type FeedbackLink, type Recorded, record } from "./record.ts";
+import {
+  type Node,
+  packedDType,
+  type Storage,
+  sizeAtMax,
+  Value,
+  type Weight,
+  weightSize,
+} from "./value.ts";
 
 export interface StateShape {
   dtype: DTypeName;
@@ -34,13 +22,7 @@ export interface StateShape {
   offset?: number;
 }
 
-/** A value that becomes another one's content before the next step. */
-export interface FeedbackLink {
-  from: Value;
-  to: Value;
-}
-
-export class Graph {
+export class Graph implements Recorded {
   readonly nodes: Node[] = [];
   readonly feedbacks: FeedbackLink[] = [];
   /** Storages that a run fills, binds or reads, by name, in the order of their making. */
@@ -89,16 +71,9 @@ export class Graph {
 
   /** Records an instruction and returns its outputs. */
   apply(op: OpName, inputs: readonly Value[], options: ApplyOptions = {}): Value[] {
-    const { attrs = {}, into = [], predicate, commit = false } = options;
-    const outputs = opTable[op].outputs(inputs, attrs).map((shape, index) => {
-      const given = into[index];
-      if (given) return given;
-      if (shape === null) throw new Error(`${op}: output ${index} must be given`);
-      const size = sizeAtMax(shape.dtype, shape.dims);
-      return new Value({ storage: { kind: "arena", name: op, size }, ...shape });
-    });
-    this.nodes.push({ op, inputs: [...inputs], outputs, attrs, predicate, commit });
-    return outputs;
+    const node = record(op, inputs, options);
+    this.nodes.push(node);
+    return node.outputs;
   }
 
   /** An instruction with one output. */

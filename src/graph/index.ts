@@ -1,11 +1,15 @@
 /** Recorded computing: values, the op table, graphs, and the Programs they compile to. */
-export type { CompileOptions } from "./compile.ts";
+export { type CompileOptions, planGraph } from "./compile.ts";
 export { type Dim, dimOf, extentMax, formatDims, Sym } from "./dims.ts";
-export { type ApplyOptions, Graph, type Node } from "./graph.ts";
-export { type Attrs, samplingColumns } from "./ops.ts";
+export { encodeProgram } from "./encode.ts";
+export { Graph } from "./graph.ts";
+export { samplingColumns } from "./ops.ts";
 export { Program, type ProgramRun } from "./program.ts";
+export { type ApplyOptions, type Recorded, record } from "./record.ts";
 export {
+  type Attrs,
   elementSizes,
+  type Node,
   packedSize,
   type Storage,
   tileCols,

@@ -2,16 +2,9 @@
  * The op table: for each operation of a Program the outputs it makes and the work it is. The name
  * is the kernel's name; attributes come from the kernel's own declaration (abi.gen.ts).
  */
-import {
-  type ActivationName,
-  type DTypeName,
-  type OpName,
-  SamplingColumn,
-} from "../native/index.ts";
+import { type DTypeName, type OpName, SamplingColumn } from "../native/index.ts";
 import { type Dim, extentMax, formatDims, sameDims } from "./dims.ts";
-import { packedSize, type Value } from "./value.ts";
-
-export type Attrs = Readonly<Record<string, number | boolean | ActivationName>>;
+import { type Attrs, packedSize, type Value } from "./value.ts";
 
 /** What an op makes when its outputs are not given. */
 export interface OutputShape {

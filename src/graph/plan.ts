@@ -5,9 +5,9 @@
  */
 import { extentMax } from "./dims.ts";
 import { reads } from "./fuse.ts";
-import type { FeedbackLink, Node } from "./graph.ts";
 import { elements, opTable } from "./ops.ts";
-import { elementSizes, packedSize, type Storage, type Value } from "./value.ts";
+import type { FeedbackLink } from "./record.ts";
+import { elementSizes, type Node, packedSize, type Storage, type Value } from "./value.ts";
 
 const alignment = 64;
 

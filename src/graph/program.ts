@@ -15,9 +15,9 @@ import { type CompileOptions, planGraph } from "./compile.ts";
 import { extentAt, extentMax, type Sym } from "./dims.ts";
 import { encodeProgram } from "./encode.ts";
 import { reads } from "./fuse.ts";
-import type { Graph } from "./graph.ts";
 import { bytesOf } from "./ops.ts";
 import type { Step } from "./plan.ts";
+import type { Recorded } from "./record.ts";
 import { elementSizes, type Storage, type Value } from "./value.ts";
 
 export interface ProgramRun {
@@ -40,7 +40,7 @@ export class Program implements Disposable {
   readonly #storages: readonly Storage[];
   readonly #syms: readonly Sym[];
 
-  constructor(graph: Graph, options: CompileOptions = {}) {
+  constructor(graph: Recorded, options: CompileOptions = {}) {
     const plan = planGraph(graph, options);
     this.steps = plan.steps;
     this.arenaSize = plan.arena.size;

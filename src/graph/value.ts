@@ -2,7 +2,14 @@
  * Values of a recorded graph: what an op reads and makes. A value is a typed view of a storage;
  * slicing, reshaping and repeating make new views and no instruction.
  */
-import { type DTypeName, type LayoutName, type Region, rankMax } from "../native/index.ts";
+import {
+  type ActivationName,
+  type DTypeName,
+  type LayoutName,
+  type OpName,
+  type Region,
+  rankMax,
+} from "../native/index.ts";
 import { type Dim, extentMax, formatDims } from "./dims.ts";
 
 export const elementSizes: Record<DTypeName, number> = {
@@ -48,17 +55,26 @@ export function packedDType(layout: LayoutName): DTypeName {
   return layout.startsWith("q") ? "f32" : "i8";
 }
 
+export type StorageKind = "arena" | "constant" | "state" | "input" | "output";
+
 /**
  * Memory that values view. Arena storages are placed by the compiler; the others belong to a
  * region that the run binds.
  */
 export interface Storage {
-  readonly kind: "arena" | "constant" | "state" | "input" | "output";
+  /** What was recorded for the arena becomes an output when somebody keeps it. */
+  kind: StorageKind;
   /** Of the region for state, inputs and outputs. */
   readonly name: string;
   readonly size: number;
-  /** The bound buffer of a constant. */
-  readonly region?: Region;
+  /** The bound buffer of a constant, or of a tensor that has been computed. */
+  region?: Region;
+  /** Where the storage begins in its region, a multiple of 64. */
+  base?: number;
+  /** The instruction that makes it. */
+  producer?: Node;
+  /** Something that may be computed again reads it: it must not change in place. */
+  borrowed?: boolean;
 }
 
 /** A matrix or vector that a model keeps: bytes of a region, and how to read them. */
@@ -79,6 +95,20 @@ export function weightSize(weight: Pick<Weight, "dtype" | "layout" | "shape">): 
   return shape.reduce((product, extent) => product * extent, elementSizes[dtype]);
 }
 
+/** One recorded instruction. */
+export interface Node {
+  op: OpName;
+  inputs: Value[];
+  outputs: Value[];
+  attrs: Attrs;
+  /** An i32 value of one element: the instruction runs where it is not zero. */
+  predicate?: Value;
+  /** Its effect outlives the run: from here on a step is finished, not aborted. */
+  commit: boolean;
+}
+
+export type Attrs = Readonly<Record<string, number | boolean | ActivationName>>;
+
 interface ValueParts {
   storage: Storage;
   dtype: DTypeName;
@@ -89,6 +119,13 @@ interface ValueParts {
   /** In bytes. */
   offset?: number;
   rowScale?: Value;
+}
+
+/** How a view lies in the memory of the value it is taken of. */
+export interface ViewParts {
+  dims: readonly Dim[];
+  strides: readonly number[];
+  offset?: number;
 }
 
 export class Value {
@@ -181,6 +218,11 @@ export class Value {
   toString(): string {
     const layout = this.layout === "strided" ? this.dtype : this.layout;
     return `${layout}${formatDims(this.dims)}`;
+  }
+
+  /** The same memory by other extents, strides (in elements) and offset (in bytes). */
+  view(parts: ViewParts): Value {
+    return this.#view(parts);
   }
 
   #view(parts: Partial<ValueParts> & { dims: readonly Dim[] }): Value {

@@ -10,6 +10,7 @@ export {
 } from "./core.ts";
 export { useEmbeddedCore } from "./locate.ts";
 export { type MakeRoom, setMakeRoom } from "./out-of-memory.ts";
+export { PreparedRun, type PreparedShape } from "./prepared-run.ts";
 export {
   type FileRange,
   type MapAdviceName,

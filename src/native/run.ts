@@ -108,12 +108,19 @@ export function runNow(request: RunRequest): void {
  * `native/invalid-argument`, and what `onStep` throws, which ends the run.
  */
 export async function submitRun(request: RunRequest, options: RunOptions = {}): Promise<number> {
+  return submitArgs(request.program, encodeArgs(request), options);
+}
+
+/** As `submitRun`, of arguments that are encoded; they are copied at once. */
+export async function submitArgs(
+  program: NativeProgram,
+  args: Uint8Array,
+  options: RunOptions,
+): Promise<number> {
   if (options.signal?.aborted) throw abortError();
-  const args = encodeArgs(request);
   const ticket = new Uint32Array(1);
-  const program = request.program.handle;
   allocating(args.byteLength, () => {
-    check(core().bn_run_submit(program, args, args.byteLength, ticket), "submitting");
+    check(core().bn_run_submit(program.handle, args, args.byteLength, ticket), "submitting");
   });
   return new Promise((resolve, reject) => {
     const handle = ticket[0]!;
@@ -157,7 +164,10 @@ export async function submitRun(request: RunRequest, options: RunOptions = {}): 
   });
 }
 
-function throwUnlessDone(status: ReturnType<typeof decodeStruct<typeof RunStatusLayout>>): void {
+/** Turns the end of a run into its error. */
+export function throwUnlessDone(
+  status: ReturnType<typeof decodeStruct<typeof RunStatusLayout>>,
+): void {
   if (status.state === RunState.done) return;
   if (status.state === RunState.aborted) throw abortError();
   const fault = Object.entries(FaultCode).find(([, code]) => code === status.fault)?.[0] ?? "none";

@@ -1,0 +1,188 @@
+/**
+ * What tensors have asked for and nobody has computed yet: instructions in the order of their
+ * recording. They run together when a value is wanted, or when enough has gathered. Traces of the
+ * same structure share one compiled Program, found by a key that is written while recording;
+ * numbers beside tensors are data of a run, not of the structure.
+ *
+ * What no other instruction of the trace reads is kept in memory of its own. What was only read is
+ * not; asked for later, it is computed once more, and kept then.
+ */
+import { BitNetError } from "../errors/index.ts";
+import { type ApplyOptions, type Node, record, type Storage, type Value } from "../graph/index.ts";
+import type { OpName } from "../native/index.ts";
+import { NumberStorage } from "./numbers.ts";
+import { runTrace } from "./run-trace.ts";
+
+const nodesMax = 256;
+const bytesMax = 64 << 20;
+
+/** A storage of the trace. */
+interface Entry {
+  readonly id: number;
+  /** The view of it that was seen first. */
+  readonly whole: Value;
+  uses: number;
+  /** Made here, and to be kept whether or not something reads it. */
+  keep: boolean;
+  dropped: boolean;
+}
+
+export interface FlushOptions {
+  keepAll?: boolean;
+}
+
+export class Pending {
+  #nodes: Node[] = [];
+  #entries = new Map<Storage, Entry>();
+  #made: Storage[] = [];
+  #leaves: Storage[] = [];
+  /** Memory of computed tensors that an instruction of the trace writes to. */
+  #written = new Set<Storage>();
+  #key = "";
+  #bytes = 0;
+  #numbers = new NumberStorage();
+
+  /** Records an instruction and gives its outputs; runs what has gathered when it is enough. */
+  apply(op: OpName, inputs: readonly Value[], options: ApplyOptions = {}): Value[] {
+    if (this.#nodes.length >= nodesMax || this.#bytes >= bytesMax) this.flush();
+    const node = record(op, inputs, options);
+    this.#push(node, options.into !== undefined);
+    return node.outputs;
+  }
+
+  /** A number as a value without dimensions. */
+  number(value: number, dtype: "f32" | "f64" | "i32"): Value {
+    if (this.#numbers.full) this.flush();
+    return this.#numbers.add(value, dtype);
+  }
+
+  /** Nobody will ask for it any more. */
+  drop(storage: Storage): void {
+    const entry = this.#entries.get(storage);
+    if (entry) entry.dropped = true;
+  }
+
+  /**
+   * Runs what is needed for the storage to have its memory.
+   * @throws BitNetError of the instructions that lead to it
+   */
+  require(storage: Storage): void {
+    if (this.#written.has(storage)) this.#run();
+    if (!isPending(storage)) return;
+    const entry = this.#entries.get(storage) ?? this.#again(storage);
+    entry.keep = true;
+    this.flush();
+    if (!isPending(storage)) return;
+    // Something in the trace failed; perhaps nothing that this value needs.
+    this.#again(storage).keep = true;
+    this.#run();
+  }
+
+  /**
+   * Runs all that is pending. With `keepAll` what was only read is kept, too. What fails stays
+   * uncomputed: whoever asks for it hears why.
+   */
+  flush(options: FlushOptions = {}): void {
+    try {
+      this.#run(options);
+    } catch (error) {
+      if (!(error instanceof BitNetError)) throw error;
+    }
+  }
+
+  #run({ keepAll = false }: FlushOptions = {}): void {
+    if (this.#nodes.length === 0) return;
+    const roots: Storage[] = [];
+    let rootKey = "";
+    for (const storage of this.#made) {
+      const { uses, keep, dropped, id } = this.#entries.get(storage)!;
+      if (dropped || !(keep || keepAll || uses === 0)) continue;
+      roots.push(storage);
+      rootKey += `${id},`;
+    }
+    const trace = { nodes: this.#nodes, leaves: this.#leaves, roots, key: this.#key + rootKey };
+    this.#forget();
+    runTrace(trace);
+    for (const { inputs, outputs } of trace.nodes) {
+      if (outputs.every(({ storage }) => storage.kind !== "arena")) continue;
+      // An instruction that may be run again: what it reads must not change in place.
+      for (const { storage } of inputs) storage.borrowed = true;
+    }
+  }
+
+  #push(node: Node, writes: boolean): void {
+    let key = `${node.op}(`;
+    for (const input of node.inputs) {
+      const entry = this.#entry(input);
+      entry.uses += 1;
+      key += entry.whole === input ? `${entry.id} ` : `${entry.id}${signature(input)} `;
+    }
+    // Behind those that make its inputs, which may have been recorded once more just now.
+    this.#nodes.push(node);
+    for (const name in node.attrs) key += `${name}=${node.attrs[name]} `;
+    for (const output of node.outputs) {
+      if (writes) {
+        key += `>${this.#entry(output).id}${signature(output)}`;
+        this.#written.add(output.storage);
+        continue;
+      }
+      this.#add(output);
+      this.#made.push(output.storage);
+      this.#bytes += output.storage.size;
+    }
+    this.#key += `${key})`;
+  }
+
+  #entry(value: Value): Entry {
+    const known = this.#entries.get(value.storage);
+    if (known) return known;
+    if (isPending(value.storage)) {
+      // Read by two traces: worth keeping.
+      const entry = this.#again(value.storage);
+      entry.keep = true;
+      return entry;
+    }
+    this.#leaves.push(value.storage);
+    this.#key += `${value.storage.kind}${signature(value)}${value.storage.size};`;
+    return this.#add(value);
+  }
+
+  #add(whole: Value): Entry {
+    const id = this.#entries.size;
+    const entry = { id, whole, uses: 0, keep: false, dropped: false };
+    this.#entries.set(whole.storage, entry);
+    return entry;
+  }
+
+  /** Records once more what an earlier trace computed and did not keep. */
+  #again(storage: Storage): Entry {
+    const node = storage.producer;
+    if (!node) throw new Error(`nothing makes ${storage.name}`);
+    this.#push(node, false);
+    return this.#entries.get(storage)!;
+  }
+
+  #forget(): void {
+    this.#nodes = [];
+    this.#entries = new Map();
+    this.#made = [];
+    this.#leaves = [];
+    this.#written = new Set();
+    this.#key = "";
+    this.#bytes = 0;
+    this.#numbers = new NumberStorage();
+  }
+}
+
+/** What this thread's tensors have asked for. */
+export const pending = new Pending();
+
+/** Whether something has to run before the storage can be read. */
+export function isPending(storage: Storage): boolean {
+  return storage.kind === "arena";
+}
+
+/** All that says how a value lies in its storage. */
+function signature({ dtype, dims, strides, offset }: Value): string {
+  return `${dtype}[${dims.join()}|${strides.join()}@${offset}]`;
+}

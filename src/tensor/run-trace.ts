@@ -1,0 +1,119 @@
+/**
+ * Runs traces. Those of one structure share a Program; the ones used last are kept. What a trace
+ * keeps gets memory: small tensors share a region, large ones have their own.
+ */
+import { encodeProgram, type Node, planGraph, type Storage } from "../graph/index.ts";
+import { NativeProgram, PreparedRun, Region } from "../native/index.ts";
+import { NumberStorage } from "./numbers.ts";
+
+const programsMax = 512;
+/** From here on a tensor has a region of its own. */
+const ownRegionMin = 64 << 10;
+/** Simple operations that are done on the caller's thread; about a tenth of a millisecond. */
+const inlineWorkMax = 400_000;
+
+export interface Trace {
+  nodes: readonly Node[];
+  /** Memory that is there: of tensors, and numbers. */
+  leaves: readonly Storage[];
+  /** What gets memory that outlives the run. */
+  roots: readonly Storage[];
+  /** Equal for traces that the same Program runs. */
+  key: string;
+}
+
+interface Compiled {
+  run: PreparedRun;
+  isSmall: boolean;
+}
+
+const compiled = new Map<string, Compiled>();
+
+/**
+ * Computes the roots; on the way out they have their memory, or are as they were before.
+ * @throws BitNetError `native/run-failed` for data that an instruction refuses,
+ * `native/out-of-memory`
+ */
+export function runTrace(trace: Trace): void {
+  const { leaves, roots } = trace;
+  const { run, isSmall } = programOf(trace);
+  try {
+    allocate(roots);
+    let index = 1;
+    let inputs = 0;
+    for (const storage of leaves) {
+      if (storage instanceof NumberStorage) run.input(inputs++).set(storage.bytes);
+      else run.bind(index, storage.region!, storage.base!);
+      index += 1;
+    }
+    for (const { region, base } of roots) run.bind(index++, region!, base!);
+    if (isSmall) run.now();
+    else run.wait();
+  } catch (error) {
+    for (const root of roots) {
+      root.kind = "arena";
+      root.region = undefined;
+    }
+    throw error;
+  }
+  for (const root of roots) root.producer = undefined;
+}
+
+function programOf(trace: Trace): Compiled {
+  const known = compiled.get(trace.key);
+  if (known) {
+    compiled.delete(trace.key);
+    compiled.set(trace.key, known);
+    for (const root of trace.roots) root.kind = "state";
+    return known;
+  }
+  const fresh = compile(trace);
+  compiled.set(trace.key, fresh);
+  if (compiled.size > programsMax) {
+    const [oldest] = compiled.keys();
+    compiled.get(oldest!)!.run.program[Symbol.dispose]();
+    compiled.delete(oldest!);
+  }
+  return fresh;
+}
+
+function compile({ nodes, leaves, roots }: Trace): Compiled {
+  for (const root of roots) root.kind = "output";
+  const storages = [...leaves, ...roots];
+  const plan = planGraph({
+    nodes,
+    feedbacks: [],
+    storages: new Map(storages.map((storage, index) => [String(index), storage])),
+  });
+  const program = new NativeProgram(encodeProgram(plan), plan.steps.length);
+  for (const root of roots) root.kind = "state";
+  const numbers = leaves.filter((storage) => storage.kind === "input");
+  const run = new PreparedRun(program, {
+    regionCount: storages.length + 1,
+    inputSizes: numbers.map(({ size }) => size),
+  });
+  const work = plan.steps.reduce((sum, step) => sum + step.work, 0);
+  return { run, isSmall: work <= inlineWorkMax };
+}
+
+/** Memory for what is kept. */
+function allocate(roots: readonly Storage[]): void {
+  let shared = 0;
+  for (const { size } of roots) if (size < ownRegionMin) shared += roundUp(size);
+  const region = shared > 0 ? Region.create(shared) : undefined;
+  let base = 0;
+  for (const root of roots) {
+    if (root.size >= ownRegionMin) {
+      root.region = Region.create(root.size);
+      root.base = 0;
+      continue;
+    }
+    root.region = region;
+    root.base = base;
+    base += roundUp(root.size);
+  }
+}
+
+function roundUp(size: number): number {
+  return Math.max(64, Math.ceil(size / 64) * 64);
+}

@@ -1,0 +1,224 @@
+/**
+ * What people hold of a recorded value: shape, dtype, operators, views. Operators record; the
+ * elements are computed when somebody reads them, together with all else that is pending.
+ */
+import { BitNetError } from "../errors/index.ts";
+import { type Storage, Value } from "../graph/index.ts";
+import type { DType, TypedArray } from "./dtypes.ts";
+import { binary, cast, divide, type Operand } from "./elementwise.ts";
+import { type Index, indexed } from "./indexing.ts";
+import { contiguous, expand, permute, reshape, squeeze, unsqueeze } from "./movement.ts";
+import { pending } from "./pending.ts";
+import { formatElements, formatTensor } from "./print.ts";
+import { elementsOf, isComputed, type NestedArray, nested, onlyElement } from "./read.ts";
+import { broadcastShapes, formatShape, type Shape, sameShape, shapeOf, sizeOf } from "./shapes.ts";
+
+/** Another tensor, or a number, which takes this tensor's dtype. */
+export type TensorOperand = Tensor | number;
+
+/** The memory that a tensor and its views share; writing may move it. */
+interface Base {
+  storage: Storage;
+}
+
+export class Tensor implements Disposable {
+  readonly #base: Base;
+  #value: Value;
+  #disposed = false;
+
+  /** Of a recorded value; people use `tensor`, `zeros`, ... */
+  constructor(value: Value, base: Base = { storage: value.storage }) {
+    this.#value = value;
+    this.#base = base;
+  }
+
+  /**
+   * The graph's value.
+   * @throws BitNetError `tensor/disposed`
+   */
+  get value(): Value {
+    if (this.#disposed) {
+      throw new BitNetError("tensor/disposed", "the tensor was used after its release");
+    }
+    const { storage } = this.#base;
+    if (this.#value.storage !== storage) {
+      const { dtype, dims, strides, offset } = this.#value;
+      this.#value = new Value({ storage, dtype, dims, strides, offset });
+    }
+    return this.#value;
+  }
+
+  get shape(): Shape {
+    return shapeOf(this.#value);
+  }
+
+  get dtype(): DType {
+    return this.#value.dtype as DType;
+  }
+
+  /** Number of dimensions. */
+  get rank(): number {
+    return this.shape.length;
+  }
+
+  /** Number of elements. */
+  get size(): number {
+    return sizeOf(this.shape);
+  }
+
+  add(other: TensorOperand): Tensor {
+    return new Tensor(binary("add", this.value, operand(other)));
+  }
+
+  sub(other: TensorOperand): Tensor {
+    return new Tensor(binary("sub", this.value, operand(other)));
+  }
+
+  mul(other: TensorOperand): Tensor {
+    return new Tensor(binary("mul", this.value, operand(other)));
+  }
+
+  /** True division: integers divide as f32. */
+  div(other: TensorOperand): Tensor {
+    return new Tensor(divide(this.value, operand(other)));
+  }
+
+  /** The same elements in another dtype. */
+  to(dtype: DType): Tensor {
+    return new Tensor(cast(this.value, dtype));
+  }
+
+  /** The same elements by other extents, one of which may be -1; a view where that can be. */
+  reshape(...shape: number[]): Tensor {
+    return this.#view(reshape(this.value, shape));
+  }
+
+  /** Axes in another order, reversed by default; a view. */
+  permute(...axes: number[]): Tensor {
+    return this.#view(permute(this.value, axes.length > 0 ? axes : reversed(this.rank)));
+  }
+
+  /** Two axes in each other's place, the last two by default; a view. */
+  transpose(first = -2, second = -1): Tensor {
+    const axes = Array.from({ length: this.rank }, (_, axis) => axis);
+    const [a, b] = [axes.at(first), axes.at(second)];
+    if (a === undefined || b === undefined) return this.permute(first, second);
+    [axes[a], axes[b]] = [b, a];
+    return this.permute(...axes);
+  }
+
+  /** Without axes of one element; a view. */
+  squeeze(axes?: number | readonly number[]): Tensor {
+    return this.#view(squeeze(this.value, axes));
+  }
+
+  /** With a new axis of one element at this place; a view. */
+  unsqueeze(axis: number): Tensor {
+    return this.#view(unsqueeze(this.value, axis));
+  }
+
+  /** Repeated to a larger shape; a view. */
+  expand(...shape: number[]): Tensor {
+    return this.#view(expand(this.value, shape));
+  }
+
+  /**
+   * A part, as NumPy's `x[...]`: `x.at(0)`, `x.at("1:3", "::-1")`, `x.at("...", null, -1)`. A view.
+   * @throws BitNetError `tensor/index-out-of-range`, `tensor/bad-index`
+   */
+  at(...indices: Index[]): Tensor {
+    return this.#view(indexed(this.value, indices));
+  }
+
+  /** A copy in memory of its own. */
+  clone(): Tensor {
+    return new Tensor(pending.apply("copy", [this.value])[0]!);
+  }
+
+  /** Writes into this tensor and all views of its memory; the other operand is broadcast. */
+  assign(other: TensorOperand): this {
+    const to = this.#writable();
+    const value = operand(other);
+    const from = typeof value === "number" ? pending.number(value, numberDType(this.dtype)) : value;
+    const shape = shapeOf(from);
+    if (!sameShape(broadcastShapes(shape, this.shape), this.shape)) {
+      throw new BitNetError(
+        "tensor/shape-mismatch",
+        `${formatShape(shape)} cannot be written to a tensor ${formatShape(this.shape)}`,
+      );
+    }
+    // A copy first, where both may share memory: no element is read after it was overwritten.
+    const source = from.storage === to.storage ? contiguous(cloneOf(from)) : from;
+    const cut = sameShape(shapeOf(source), this.shape) ? source : source.broadcast(this.shape);
+    pending.apply("copy", [cut], { into: [to] });
+    return this;
+  }
+
+  /** The elements row by row, in native memory: they change when the tensor is written to. */
+  data(): TypedArray {
+    return elementsOf(this.value);
+  }
+
+  /** The elements as nested lists. */
+  toArray(): NestedArray {
+    return nested(this.value);
+  }
+
+  /** The only element. @throws BitNetError `tensor/not-a-scalar` */
+  item(): number | boolean {
+    return onlyElement(this.value);
+  }
+
+  /** Gives the memory back before the collector does; harmless when done twice. */
+  [Symbol.dispose](): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    pending.drop(this.#base.storage);
+  }
+
+  toString(): string {
+    return formatTensor(this.value, formatElements(this.value));
+  }
+
+  /** `console.log` shows the elements only if they are computed. */
+  [Bun.inspect.custom](): string {
+    if (this.#disposed) return "tensor(disposed)";
+    const { value } = this;
+    return formatTensor(value, isComputed(value) ? formatElements(value) : "not computed yet");
+  }
+
+  #view(value: Value): Tensor {
+    return value.storage === this.#base.storage ? new Tensor(value, this.#base) : new Tensor(value);
+  }
+
+  /** A value to write to: nothing that was asked for before may see what is written. */
+  #writable(): Value {
+    pending.require(this.value.storage);
+    pending.flush({ keepAll: true });
+    const { storage } = this.#base;
+    if (storage.borrowed) {
+      const whole = new Value({ storage, dtype: "u8", dims: [storage.size] });
+      const [moved] = pending.apply("copy", [whole]);
+      pending.require(moved!.storage);
+      this.#base.storage = moved!.storage;
+    }
+    return this.value;
+  }
+}
+
+function operand(other: TensorOperand): Operand {
+  return typeof other === "number" ? other : other.value;
+}
+
+function cloneOf(value: Value): Value {
+  return pending.apply("copy", [value])[0]!;
+}
+
+function numberDType(dtype: DType): "f32" | "f64" | "i32" {
+  if (dtype === "f64") return "f64";
+  return dtype === "i32" || dtype === "i8" || dtype === "u8" || dtype === "bool" ? "i32" : "f32";
+}
+
+function reversed(rank: number): number[] {
+  return Array.from({ length: rank }, (_, axis) => rank - 1 - axis);
+}

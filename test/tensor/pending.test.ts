@@ -1,0 +1,106 @@
+/** When things are computed, what is kept, and what writing does to what was asked for before. */
+import { describe, expect, test } from "bun:test";
+import { memoryMetrics } from "../../src/native/index.ts";
+import { ones, type Tensor, tensor, zeros } from "../../src/tensor/index.ts";
+import { throwsCode } from "./throws-code.ts";
+
+describe("pending tensors", () => {
+  test("nothing is computed before it is read, and showing a tensor reads nothing", () => {
+    const x = tensor([1, 2]).add(1);
+    expect(Bun.inspect(x)).toContain("not computed yet");
+    expect(x.toArray()).toEqual([2, 3]);
+    expect(Bun.inspect(x)).toContain("[2. , 3. ]");
+  });
+
+  test("numbers are data: other numbers give other results by the same Program", () => {
+    const x = tensor([1, 2, 3]);
+    for (let number = 0; number < 5; number += 1) {
+      expect(x.mul(number).add(-number).toArray()).toEqual([0, number, 2 * number]);
+    }
+  });
+
+  test("what was only read on the way is there when it is asked for later", () => {
+    const x = tensor([1, 2, 3]);
+    const middle = x.mul(2);
+    expect(middle.add(1).toArray()).toEqual([3, 5, 7]);
+    expect(middle.sub(1).toArray()).toEqual([1, 3, 5]);
+    expect(middle.toArray()).toEqual([2, 4, 6]);
+  });
+
+  test("a chain longer than a trace keeps its meaning", () => {
+    let x: Tensor = zeros([3]);
+    const seen: Tensor[] = [];
+    for (let step = 0; step < 1000; step += 1) {
+      x = x.add(1);
+      if (step % 100 === 0) seen.push(x);
+    }
+    expect(x.toArray()).toEqual([1000, 1000, 1000]);
+    expect(seen.map((one) => one.at(0).item())).toEqual(
+      Array.from({ length: 10 }, (_, index) => index * 100 + 1),
+    );
+  });
+
+  test("writing changes the tensor and its views, and nothing asked for before", () => {
+    const x = tensor([
+      [1, 2],
+      [3, 4],
+    ]);
+    const view = x.at(":", 1);
+    const before = x.add(10);
+    const middle = x.mul(2);
+    const read = middle.add(1).toArray();
+    view.assign(tensor([20, 40]));
+    expect(x.toArray()).toEqual([
+      [1, 20],
+      [3, 40],
+    ]);
+    expect(view.toArray()).toEqual([20, 40]);
+    expect(before.toArray()).toEqual([
+      [11, 12],
+      [13, 14],
+    ]);
+    expect(middle.toArray()).toEqual([
+      [2, 4],
+      [6, 8],
+    ]);
+    expect(read).toEqual([
+      [3, 5],
+      [7, 9],
+    ]);
+  });
+
+  test("a tensor written with its own mirror image reads all before it writes", () => {
+    const x = tensor([1, 2, 3, 4]);
+    x.assign(x.at("::-1"));
+    expect(x.toArray()).toEqual([4, 3, 2, 1]);
+    x.at("1:").assign(x.at(":3"));
+    expect(x.toArray()).toEqual([4, 4, 3, 2]);
+  });
+
+  test("a released tensor cannot be used, and releasing twice is harmless", () => {
+    const x = tensor([1]);
+    x[Symbol.dispose]();
+    x[Symbol.dispose]();
+    throwsCode("tensor/disposed", () => x.add(1));
+    expect(Bun.inspect(x)).toBe("tensor(disposed)");
+  });
+
+  test("shapes that do not broadcast are refused with both", () => {
+    expect(() => ones([2, 3]).add(ones([4, 3]))).toThrow("shapes (2, 3) and (4, 3)");
+    throwsCode("tensor/shape-mismatch", () => ones([2]).assign(ones([3])));
+    throwsCode("tensor/shape-mismatch", () => ones([2]).assign(ones([2, 2])));
+    throwsCode("tensor/not-a-scalar", () => ones([2]).item());
+    throwsCode("tensor/shape-mismatch", () => tensor([[1, 2], [3]]));
+  });
+
+  test("results nobody keeps leave memory flat within one synchronous loop", () => {
+    const x = ones([64, 64]);
+    for (let step = 0; step < 2000; step += 1) x.add(step).mul(2);
+    x.add(1).data();
+    const before = memoryMetrics().used;
+    for (let step = 0; step < 20_000; step += 1) x.add(step).mul(2);
+    x.add(1).data();
+    // 20,000 results of 16 KiB are 320 MB.
+    expect(memoryMetrics().used - before).toBeLessThan(96 << 20);
+  });
+});
