@@ -4,6 +4,7 @@
  */
 import { RegionBindingLayout, RunArgsLayout, RunStatusLayout } from "./abi.gen.ts";
 import { check, core } from "./core.ts";
+import { allocating } from "./out-of-memory.ts";
 import type { Region } from "./region.ts";
 import { type NativeProgram, type RunOptions, submitArgs, throwUnlessDone } from "./run.ts";
 import { decodeStruct, encodeStruct } from "./structs.ts";
@@ -62,15 +63,21 @@ export class PreparedRun {
   /** Runs at once on this thread. For small programs: the core refuses costly ones. */
   now(): void {
     const { handle } = this.program;
-    check(core().bn_run_now(handle, this.#bytes, this.#bytes.byteLength, this.#status), "running");
+    const bytes = this.#bytes;
+    allocating(bytes.byteLength, () => {
+      check(core().bn_run_now(handle, bytes, bytes.byteLength, this.#status), "running");
+    });
     throwUnlessDone(decodeStruct(RunStatusLayout, this.#status));
   }
 
   /** Runs on the core's threads while this one waits. */
   wait(): void {
     const { bn_run_submit, bn_run_wait, bn_run_poll, bn_run_release } = core();
+    const { handle } = this.program;
     const bytes = this.#bytes;
-    check(bn_run_submit(this.program.handle, bytes, bytes.byteLength, this.#ticket), "submitting");
+    allocating(bytes.byteLength, () => {
+      check(bn_run_submit(handle, bytes, bytes.byteLength, this.#ticket), "submitting");
+    });
     const ticket = this.#ticket[0]!;
     try {
       check(bn_run_wait(ticket, 0xffff_ffff), "waiting for a run");
