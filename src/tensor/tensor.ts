@@ -180,7 +180,7 @@ export class Tensor implements Disposable {
     return formatTensor(this.value, formatElements(this.value));
   }
 
-  /** `console.log` shows the elements only if they are computed. */
+  /** Logging a tensor shows the elements only if they are computed. */
   [Bun.inspect.custom](): string {
     if (this.#disposed) return "tensor(disposed)";
     const { value } = this;
