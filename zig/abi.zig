@@ -55,6 +55,7 @@ pub const Op = enum(u16) {
     ternarize,
     unpack_ternary,
     pack_tile2,
+    pack_ternary,
 };
 
 pub const Activation = @import("kernels/gated_activation.zig").Activation;

@@ -50,6 +50,7 @@ fn kernelOf(op: abi.Op) task.Kernel {
         .ternarize => @import("kernels/ternarize.zig").run,
         .unpack_ternary => @import("kernels/unpack_ternary.zig").run,
         .pack_tile2 => @import("kernels/pack_tile2.zig").run,
+        .pack_ternary => @import("kernels/pack_ternary.zig").run,
     };
 }
 

@@ -30,6 +30,9 @@ const tensorTypes = new Map<number, StoredDType>([
   [36, "I2_S"],
 ]);
 
+/** The id of each stored dtype. */
+export const tensorTypeIds = new Map([...tensorTypes].map(([id, dtype]) => [dtype, id]));
+
 const tensorsMax = 262_144;
 /** Source: GGML_MAX_DIMS of ggml.h. */
 const dimensionsMax = 4;

@@ -33,6 +33,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "Show what a model is made of, without loading it",
     load: async () => (await import("./inspect.ts")).inspectCommand,
   },
+  convert: {
+    summary: "Write a model in another format",
+    load: async () => (await import("./convert.ts")).convertCommand,
+  },
   doctor: {
     summary: "Check that everything works here, with the remedy where not",
     load: async () => (await import("./doctor.ts")).doctorCommand,

@@ -27,8 +27,8 @@ export function formatCount(count: number): string {
 }
 
 /** `1 token`, `120 tokens`. */
-export function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+export function plural(count: number, noun: string, nouns = `${noun}s`): string {
+  return `${count} ${count === 1 ? noun : nouns}`;
 }
 
 /** Rows with aligned columns, two spaces in and two between. */

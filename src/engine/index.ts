@@ -1,5 +1,11 @@
 /** Running a model: loading, sessions, generating, chatting, logits. */
 export { type Answer, Chat, type ChatOptions } from "./chat.ts";
+export {
+  type Converted,
+  type ConvertOptions,
+  type ConvertProgress,
+  convertModel,
+} from "./convert.ts";
 export { Generation, type GenerationStats } from "./generation.ts";
 export type { ModelInfo } from "./info.ts";
 export {

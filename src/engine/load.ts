@@ -110,7 +110,7 @@ function checkPrecision(precision: LoadOptions["precision"] = "fast"): "fast" | 
   );
 }
 
-function checkActivation(name: LoadOptions["hiddenAct"]): void {
+export function checkActivation(name: LoadOptions["hiddenAct"]): void {
   if (name === undefined || Object.hasOwn(Activation, name)) return;
   const known = Object.keys(Activation).join(" or ");
   throw new BitNetError("engine/invalid-option", `hiddenAct: want ${known}, got ${String(name)}`);

@@ -68,6 +68,7 @@ export const errorCodes = [
   "checkpoint/split-file",
   "checkpoint/bad-alignment",
   "checkpoint/bad-metadata",
+  "checkpoint/unwritable",
 
   // Packings of weights: bytes that do not fit their shape or their format.
   "quant/wrong-length",
@@ -110,6 +111,7 @@ export const errorCodes = [
   "models/unexpected-dtype",
   "models/bad-scale",
   "models/not-finite",
+  "models/no-gguf-form",
   // The engine: loading and running a model.
   "engine/too-large",
   "engine/invalid-option",
@@ -128,6 +130,7 @@ export const errorCodes = [
   "cli/missing-argument",
   "cli/unexpected-argument",
   "cli/prompt-too-long",
+  "cli/file-exists",
 ] as const;
 
 /** A stable name of a kind of failure, e.g. `checkpoint/truncated`. */

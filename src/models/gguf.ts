@@ -1,16 +1,17 @@
 /**
- * Configurations in GGUF metadata. The file does not record the activation: `bitnet-b1.58`, and
- * `bitnet` with a byte-level vocabulary (the 2B-4T model's), have relu²; `bitnet` with a
- * SentencePiece vocabulary (the first releases') has silu. The option `hiddenAct` overrides it.
+ * Configurations in GGUF metadata. Only files of this library record the activation, in
+ * `hidden_activation`. Of others `bitnet-b1.58`, and `bitnet` with a byte-level vocabulary (the
+ * 2B-4T model's), have relu²; `bitnet` with a SentencePiece vocabulary (the first releases') has
+ * silu. The option `hiddenAct` overrides it.
  */
 import type { GgufCheckpoint } from "../checkpoint/index.ts";
 import { BitNetError } from "../errors/index.ts";
-import type { ActivationName } from "../native/index.ts";
+import { Activation, type ActivationName } from "../native/index.ts";
 import type { ModelPlan, TensorNames } from "./family.ts";
 import { checkShape } from "./hugging-face.ts";
 import { brief, Settings } from "./settings.ts";
 
-const names: TensorNames = {
+export const ggufNames: TensorNames = {
   embedding: "token_embd.weight",
   finalNorm: "output_norm.weight",
   head: "output.weight",
@@ -44,7 +45,7 @@ export function planGguf(checkpoint: GgufCheckpoint, hiddenAct?: ActivationName)
     settings.size(`${architecture}.${key}`, fallback);
   const hiddenSize = size("embedding_length");
   const headCount = size("attention.head_count");
-  const embedding = checkpoint.tensors.get(names.embedding);
+  const embedding = checkpoint.tensors.get(ggufNames.embedding);
   const scalingType = settings.text(`${architecture}.rope.scaling.type`, "none");
   const factor = settings.positive(`${architecture}.rope.scaling.factor`, 1);
   if (scalingType !== "none" && scalingType !== "linear") {
@@ -69,12 +70,18 @@ export function planGguf(checkpoint: GgufCheckpoint, hiddenAct?: ActivationName)
       theta: settings.positive(`${architecture}.rope.freq_base`, 10000),
       ...(factor === 1 ? {} : { linearFactor: factor }),
     },
-    tiedHead: !checkpoint.tensors.has(names.head),
+    tiedHead: !checkpoint.tensors.has(ggufNames.head),
   };
-  return { config: checkShape(config, checkpoint.path), names, scheme: { kind: "found" } };
+  return {
+    config: checkShape(config, checkpoint.path),
+    names: ggufNames,
+    scheme: { kind: "found" },
+  };
 }
 
 function activationOf(settings: Settings, architecture: string): ActivationName {
+  const named = settings.text(`${architecture}.hidden_activation`, "");
+  if (Object.hasOwn(Activation, named)) return named as ActivationName;
   if (architecture === "bitnet-b1.58") return "relu2";
   return settings.text("tokenizer.ggml.model", "") === "gpt2" ? "relu2" : "silu";
 }

@@ -1,5 +1,12 @@
 /** Architectures: configuration in, a decoder out, with its weights from a checkpoint. */
 export {
+  type ConvertedMatrices,
+  type ConvertGgufOptions,
+  convertToGguf,
+  type GgufWeightType,
+  ggufWeightTypes,
+} from "./convert-gguf.ts";
+export {
   Decoder,
   type DecoderConfig,
   type DecoderLayer,
@@ -7,6 +14,7 @@ export {
   type ForwardInput,
 } from "./decoder.ts";
 export type { ModelPlan } from "./family.ts";
+export { type GgufArchitecture, ggufArchitectures } from "./gguf-fields.ts";
 export {
   type LoadDecoderOptions,
   type LoadedDecoder,

@@ -3,9 +3,8 @@
  * matrices, keeps the embedding in place, and says how far it is.
  */
 import type { Checkpoint, TensorEntry } from "../checkpoint/index.ts";
-import { BitNetError } from "../errors/index.ts";
 import type { Weight } from "../graph/index.ts";
-import type { ActivationName, LayoutName } from "../native/index.ts";
+import type { ActivationName } from "../native/index.ts";
 import { type Projection, ropeFrequencies } from "../nn/index.ts";
 import { Decoder, type DecoderLayer, type DecoderWeights } from "./decoder.ts";
 import type { ModelPlan } from "./family.ts";
@@ -15,6 +14,7 @@ import { Packer } from "./packer.ts";
 import { inLayer, type MatrixRole, matrixShape, type NormRole, storeSize } from "./shapes.ts";
 import { expandedSize, readFloats, WeightStore } from "./store.ts";
 import { findTensors, type TensorTable } from "./tensor-table.ts";
+import { readTernary, requireFinite } from "./ternary.ts";
 
 export interface LoadDecoderOptions {
   /** Overrides the activation, which GGUF files do not record. */
@@ -154,7 +154,7 @@ class Loading {
       const entry = this.parts.tensors.find(`${base}.weight`)!;
       const packed = store.allocate(shape, "i8", "tile2");
       places.push({ base, entry, packed });
-      scales.push(await this.#pack(base, entry, packed));
+      scales.push(await readTernary(this.parts, base, packed));
       this.#progress(entry.bytes);
     }
     const weights: Weight[] = [];
@@ -179,63 +179,6 @@ class Loading {
       projections.push({ weight: weights[index]!, bias, norm });
     }
     return projections;
-  }
-
-  /** Packs a matrix and returns its scale, or null when it has to stay dense. */
-  async #pack(base: string, entry: TensorEntry, to: Weight): Promise<number | null> {
-    const { plan, packer } = this.parts;
-    switch (plan.scheme.kind) {
-      case "packed":
-        return this.#packStored(base, entry, to);
-      case "absmean": {
-        requireFloats(entry);
-        const { sum } = await packer.stats(entry);
-        requireFinite(entry, sum);
-        const count = to.shape[0]! * to.shape[1]!;
-        const scale = Math.max(Math.fround(sum / count), Math.fround(1e-5));
-        await packer.ternarize(entry, scale, to);
-        return scale;
-      }
-      case "found":
-        return this.#packFound(entry, to);
-    }
-  }
-
-  async #packStored(base: string, entry: TensorEntry, to: Weight): Promise<number> {
-    const { packer, plan, tensors } = this.parts;
-    const rows = to.shape[0]!;
-    if (entry.dtype !== "U8" || rows % 4 !== 0) {
-      const wanted = `packed U8 weights of ${rows} rows, a multiple of 4`;
-      throw new BitNetError(
-        "models/unexpected-dtype",
-        `${entry.file}: ${entry.name}: want ${wanted}, got ${entry.dtype}`,
-      );
-    }
-    const [stored] = await readFloats(tensors.get(`${base}.weight_scale`, [1]));
-    if (stored === undefined || !Number.isFinite(stored) || stored <= 0) {
-      throw new BitNetError(
-        "models/bad-scale",
-        `${entry.file}: ${base}.weight_scale: want a number above 0, got ${stored}`,
-      );
-    }
-    await packer.unpack(entry, "hf_ternary", to);
-    return plan.scheme.scaleMultiplies ? stored : Math.fround(1 / stored);
-  }
-
-  /** GGUF: ternary where all blocks, or all floats, agree on one magnitude. */
-  async #packFound(entry: TensorEntry, to: Weight): Promise<number | null> {
-    const { packer, checkpoint } = this.parts;
-    const i2s =
-      checkpoint.format === "gguf" && checkpoint.i2sLayout === 64 ? "i2_s_64" : "i2_s_128";
-    const layouts: Record<string, LayoutName> = { TQ1_0: "tq1_0", TQ2_0: "tq2_0", I2_S: i2s };
-    const layout = layouts[entry.dtype];
-    if (layout) return equalScale(entry, await packer.unpack(entry, layout, to));
-    if (!["F32", "F16", "BF16"].includes(entry.dtype)) return null;
-    const { sum, max, minNonzero } = await packer.stats(entry);
-    requireFinite(entry, sum);
-    if (max === 0 || max !== minNonzero) return null;
-    await packer.ternarize(entry, max, to);
-    return max;
   }
 
   async #dense(entry: TensorEntry): Promise<Weight> {
@@ -282,38 +225,4 @@ class Loading {
     const { options, checkpoint } = this.parts;
     options.onProgress?.(Math.min(this.#done, checkpoint.fileBytes), checkpoint.fileBytes);
   }
-}
-
-/** The one scale of blocks that agree; blocks of zeros have scale 0 and agree with all. */
-function equalScale(entry: TensorEntry, scales: Float32Array): number | null {
-  let common = 0;
-  for (const scale of scales) {
-    if (!Number.isFinite(scale) || scale < 0) {
-      throw new BitNetError(
-        "models/bad-scale",
-        `${entry.file}: ${entry.name}: want scales from 0, got ${scale}`,
-      );
-    }
-    if (scale === 0) continue;
-    if (common !== 0 && scale !== common) return null;
-    common = scale;
-  }
-  return common;
-}
-
-/** `value` is not finite when one of the tensor's is not. */
-function requireFinite(entry: TensorEntry, value: number): void {
-  if (Number.isFinite(value)) return;
-  throw new BitNetError(
-    "models/not-finite",
-    `${entry.file}: ${entry.name}: want finite values, got NaN or an infinity; fetch the file again`,
-  );
-}
-
-function requireFloats(entry: TensorEntry): void {
-  if (["F32", "F16", "BF16"].includes(entry.dtype)) return;
-  throw new BitNetError(
-    "models/unexpected-dtype",
-    `${entry.file}: ${entry.name}: want F32, F16 or BF16 weights, got ${entry.dtype}`,
-  );
 }

@@ -4,7 +4,14 @@
  * place in the store. Working memory is that of the largest matrix.
  */
 import type { StoredDType, TensorEntry } from "../checkpoint/index.ts";
-import { elementSizes, Graph, Program, packedSize, type Weight } from "../graph/index.ts";
+import {
+  elementSizes,
+  Graph,
+  Program,
+  packedSize,
+  type Value,
+  type Weight,
+} from "../graph/index.ts";
 import { type DTypeName, type LayoutName, Region } from "../native/index.ts";
 
 /** Rows that the int8 head is quantized by at a time. */
@@ -44,12 +51,13 @@ export class Packer implements Disposable {
     const blocks = layout.startsWith("tq") ? (rows * cols) / 256 : 1;
     const staging = this.#stage(entry);
     const scales = this.#buffer("scales", blocks * 4);
-    const program = this.#program(`unpack ${layout} ${rows} ${cols}`, (graph) => {
+    const program = this.#program(`unpack ${layout} ${to.layout} ${rows} ${cols}`, (graph) => {
       const source = graph.state("staging", packedSize(layout, rows, cols));
       const w = graph.packedState(source, layout, [rows, cols]);
       const scaleOut = graph.output("scales", "f32", [blocks]);
-      const [codes] = graph.apply("unpack_ternary", [w], { into: [undefined, scaleOut] });
-      graph.apply("pack_tile2", [codes!], { into: [packTarget(graph, rows, cols)] });
+      const direct = codesTarget(graph, to);
+      const [codes] = graph.apply("unpack_ternary", [w], { into: [direct, scaleOut] });
+      if (!direct) graph.apply("pack_tile2", [codes!], { into: [packTarget(graph, to)] });
     });
     await program.submit({
       regions: { staging, scales, packed: to },
@@ -84,11 +92,13 @@ export class Packer implements Disposable {
   async ternarize(entry: TensorEntry, scale: number, to: Weight): Promise<void> {
     const dtype = floatDTypes[entry.dtype]!;
     const [rows, cols] = entry.shape as [number, number];
-    const program = this.#program(`ternarize ${dtype} ${rows} ${cols}`, (graph) => {
+    const program = this.#program(`ternarize ${dtype} ${to.layout} ${rows} ${cols}`, (graph) => {
       const source = graph.state("staging", rows * cols * elementSizes[dtype]);
       const w = graph.stateValue(source, { dtype, dims: [rows, cols] });
-      const codes = graph.one("ternarize", [w, graph.input("scale", "f32", [1])]);
-      graph.apply("pack_tile2", [codes], { into: [packTarget(graph, rows, cols)] });
+      const direct = codesTarget(graph, to);
+      const operands = [w, graph.input("scale", "f32", [1])];
+      const codes = graph.one("ternarize", operands, { into: [direct] });
+      if (!direct) graph.apply("pack_tile2", [codes], { into: [packTarget(graph, to)] });
     });
     await program.submit({
       regions: { staging: this.#buffers.get("staging")!, packed: to },
@@ -169,9 +179,15 @@ export class Packer implements Disposable {
   }
 }
 
-function packTarget(graph: Graph, rows: number, cols: number) {
-  return graph.packedState(graph.state("packed", packedSize("tile2", rows, cols)), "tile2", [
-    rows,
-    cols,
-  ]);
+/** Where codes go that are wanted as they are, an i8 each; undefined when they are to be packed. */
+function codesTarget(graph: Graph, { layout, shape }: Weight): Value | undefined {
+  if (layout !== "strided") return undefined;
+  const [rows, cols] = shape as [number, number];
+  return graph.stateValue(graph.state("packed", rows * cols), { dtype: "i8", dims: [rows, cols] });
+}
+
+function packTarget(graph: Graph, { layout, shape }: Weight): Value {
+  const [rows, cols] = shape as [number, number];
+  const storage = graph.state("packed", packedSize(layout, rows, cols));
+  return graph.packedState(storage, layout, [rows, cols]);
 }

@@ -1,6 +1,6 @@
 // Written by `zig build abi` from zig/abi.zig. Do not edit.
 
-export const abiHash = 0xc7bd07fe;
+export const abiHash = 0x9f0bb2a5;
 export const blobMagic = 0x504e5442;
 export const noSym = 0xffff;
 export const noSlot = 0xffffffff;
@@ -92,6 +92,7 @@ export const Op = {
   ternarize: 24,
   unpack_ternary: 25,
   pack_tile2: 26,
+  pack_ternary: 27,
 } as const;
 export type OpName = keyof typeof Op;
 

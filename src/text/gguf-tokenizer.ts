@@ -16,6 +16,9 @@ import type { Tokenizer } from "./types.ts";
 /** Metadata as `checkpoint` reads it, by key. */
 export type GgufMetadata = ReadonlyMap<string, unknown>;
 
+/** The key under which a file may carry its tokenizer.json whole. */
+export const tokenizerJsonKey = "tokenizer.huggingface.json";
+
 /** Source: `llama_token_type` in include/llama.h of ggml-org/llama.cpp. */
 const tokenTypes = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 };
 
@@ -25,6 +28,8 @@ const tokenTypes = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 
  */
 export function tokenizerFromGguf(metadata: GgufMetadata, name = "GGUF metadata"): Tokenizer {
   const reader = new MetadataReader(metadata, name);
+  const json = reader.optionalText(tokenizerJsonKey);
+  if (json !== undefined && !metadata.has("tokenizer.ggml.model")) return fromJson(reader, json);
   const model = reader.text("tokenizer.ggml.model");
   const vocabulary = readTokens(reader);
   const isByteLevel = model === "gpt2";
@@ -50,6 +55,31 @@ export function tokenizerFromGguf(metadata: GgufMetadata, name = "GGUF metadata"
     modelVocabularySize: vocabulary.tokens.length,
     ...(template !== undefined && { chatTemplate: template }),
   });
+}
+
+/** A tokenizer.json, with the ids that begin and end a text beside it. */
+function fromJson(reader: MetadataReader, json: string): Tokenizer {
+  const ids = ["bos_token_id", "eos_token_id", "eot_token_id", "eom_token_id"];
+  const [bosId, ...eosIds] = ids.map((key) => reader.optionalId(key, Number.MAX_SAFE_INTEGER));
+  const architecture = reader.optionalText("general.architecture");
+  const size = reader.metadata.get(`${architecture}.vocab_size`);
+  const template = reader.optionalText("tokenizer.chat_template");
+  return createTokenizer({
+    name: reader.name,
+    tokenizerJson: parseJson(reader, json),
+    bosId: bosId ?? null,
+    eosIds: eosIds.filter((id) => id !== undefined),
+    ...(typeof size === "number" && { modelVocabularySize: size }),
+    ...(template !== undefined && { chatTemplate: template }),
+  });
+}
+
+function parseJson(reader: MetadataReader, json: string): unknown {
+  try {
+    return JSON.parse(json) as unknown;
+  } catch {
+    return refuseShape(`${reader.name}, ${tokenizerJsonKey}`, "JSON", json);
+  }
 }
 
 interface GgufVocabulary {
@@ -184,10 +214,10 @@ function eosIdsOf(reader: MetadataReader, { tokens, added }: GgufVocabulary): nu
 /** Metadata by key, each value checked for its kind. */
 class MetadataReader {
   readonly name: string;
-  readonly #metadata: GgufMetadata;
+  readonly metadata: GgufMetadata;
 
   constructor(metadata: GgufMetadata, name: string) {
-    this.#metadata = metadata;
+    this.metadata = metadata;
     this.name = name;
   }
 
@@ -209,19 +239,19 @@ class MetadataReader {
   }
 
   optionalText(key: string): string | undefined {
-    const value = this.#metadata.get(key);
+    const value = this.metadata.get(key);
     if (value === undefined || typeof value === "string") return value;
     refuseShape(`${this.name}, ${key}`, "a text", value);
   }
 
   texts(key: string): string[] {
-    const value = this.#metadata.get(key);
+    const value = this.metadata.get(key);
     const isTexts = Array.isArray(value) && value.every((one) => typeof one === "string");
     return isTexts ? value : refuseShape(`${this.name}, ${key}`, "a list of texts", value);
   }
 
   optionalNumbers(key: string, count: number): ArrayLike<number> | undefined {
-    const value = this.#metadata.get(key);
+    const value = this.metadata.get(key);
     if (value === undefined) return undefined;
     const isNumbers = isNumberArray(value) && value.length === count;
     return isNumbers
@@ -231,14 +261,14 @@ class MetadataReader {
 
   /** A key of `tokenizer.ggml.` that holds yes or no. */
   flag(key: string): boolean | undefined {
-    const value = this.#metadata.get(`tokenizer.ggml.${key}`);
+    const value = this.metadata.get(`tokenizer.ggml.${key}`);
     if (value === undefined || typeof value === "boolean") return value;
     refuseShape(`${this.name}, tokenizer.ggml.${key}`, "true or false", value);
   }
 
   /** A key of `tokenizer.ggml.` that holds a token id. */
   optionalId(key: string, tokenCount: number): number | undefined {
-    const value = this.#metadata.get(`tokenizer.ggml.${key}`);
+    const value = this.metadata.get(`tokenizer.ggml.${key}`);
     if (value === undefined) return undefined;
     const isId = Number.isInteger(value) && Number(value) >= 0 && Number(value) < tokenCount;
     if (isId) return Number(value);

@@ -78,6 +78,10 @@ const recorders: Record<OpName, (recording: Recording) => void> = {
   ternarize: (r) => r.one([r.f32("w", width), r.fixed("scale", 1)]),
   unpack_ternary: (r) => r.one([r.packed("hf_ternary")]),
   pack_tile2: (r) => r.into([r.input("codes", "i8", [outputs, width])], [r.packed("tile2")]),
+  pack_ternary: (r) => {
+    const codes = r.input("codes", "i8", [outputs, width]);
+    r.into([codes, r.fixed("scale", 1)], [r.packed("hf_ternary")]);
+  },
 };
 
 class Recording {

@@ -1,9 +1,16 @@
-/** What reads and makes weights: embedding, abs_stats, ternarize, unpack_ternary, pack_tile2. */
+/** What reads and makes weights: embedding, statistics, quantizing, packing and unpacking. */
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { Graph, Program, type Weight } from "../../src/graph/index.ts";
 import { type LayoutName, Region } from "../../src/native/index.ts";
-import { packTile2, roundHalfEven } from "../../src/quant/index.ts";
+import {
+  encodeI2_S,
+  encodeTq1_0,
+  encodeTq2_0,
+  packHfTernary,
+  packTile2,
+  roundHalfEven,
+} from "../../src/quant/index.ts";
 import { randomTernary } from "../quant/random-ternary.ts";
 import { everywhere, floats, regionOf } from "./everywhere.ts";
 import { fromBf16, normals, rowOf, toBf16, toF16 } from "./reference.ts";
@@ -241,6 +248,30 @@ describe("unpack_ternary and pack_tile2", () => {
       }
     });
   }
+
+  test("pack_ternary: checkpoint packings equal the reference byte for byte", async () => {
+    const scale = 0.0371;
+    const references = {
+      tq1_0: (codes: Int8Array) => encodeTq1_0(codes, scale),
+      tq2_0: (codes: Int8Array) => encodeTq2_0(codes, scale),
+      i2_s_128: (codes: Int8Array) => encodeI2_S(codes, scale),
+      i2_s_64: (codes: Int8Array) => encodeI2_S(codes, scale, 64),
+      hf_ternary: (codes: Int8Array, shape: [number, number]) => packHfTernary(codes, shape),
+    };
+    for (const [layout, reference] of Object.entries(references)) {
+      const shape: [number, number] = layout === "hf_ternary" ? [13, 37] : [3, 768];
+      const codes = randomTernary(shape[0] * shape[1], 5);
+      codes.fill(0, 0, 300);
+      const want = new Uint8Array(reference(codes, shape));
+      const graph = new Graph();
+      const operands = [graph.input("codes", "i8", shape), graph.input("scale", "f32", [1])];
+      const storage = graph.state("packed", want.length);
+      const packed = graph.packedState(storage, layout as LayoutName, shape);
+      graph.apply("pack_ternary", operands, { into: [packed] });
+      const got = await everywhere(graph, { inputs: { codes, scale: Float32Array.of(scale) } });
+      expect(got.packed).toEqual(want);
+    }
+  });
 
   test("pack_tile2: ragged shapes and slices of wider rows equal the reference", async () => {
     for (const [rows, columns] of [

@@ -128,6 +128,7 @@ pub fn check(case: Case, op: abi.Op) Error!void {
         .ternarize => try ternarize(case),
         .unpack_ternary => try unpackTernary(case),
         .pack_tile2 => try packTile2(case),
+        .pack_ternary => try packTernary(case),
     }
 }
 
@@ -399,6 +400,19 @@ fn packTile2(case: Case) Error!void {
     const codes = try case.rows(case.in(0), .i8);
     const w = case.out(0);
     try require(case.blob.layout(w) == .tile2);
+    try sameAll(&codes, case.blob.slotDims(w));
+}
+
+fn packTernary(case: Case) Error!void {
+    try case.counts(2, 1);
+    const codes = try case.rows(case.in(0), .i8);
+    try require(validation.contiguous(case.blob, case.in(0)));
+    try require(try constant(try case.vector(case.in(1), .f32)) == 1);
+    const w = case.out(0);
+    switch (case.blob.layout(w)) {
+        .hf_ternary, .tq1_0, .tq2_0, .i2_s_128, .i2_s_64 => {},
+        else => return error.InvalidProgram,
+    }
     try sameAll(&codes, case.blob.slotDims(w));
 }
 
