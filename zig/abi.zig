@@ -3,7 +3,12 @@
 //! reflection; the hash of all that lies here is compared before anything else is called.
 
 const mapping = @import("memory/mapping.zig");
+const debug = @import("memory/debug.zig");
+const pool_metrics = @import("memory/pool_metrics.zig");
+const pool_tables = @import("memory/pool_tables.zig");
 const task = @import("kernels/task.zig");
+const timeline = @import("memory/timeline.zig");
+const tracking = @import("memory/tracking.zig");
 
 pub const DType = task.DType;
 pub const Layout = task.Layout;
@@ -23,6 +28,10 @@ pub const Status = enum(i32) {
     unsupported,
     internal,
     in_use,
+    limit_reached,
+    double_free,
+    foreign_block,
+    guard_damaged,
 };
 
 /// Every operation of a Program. The name is the op's name everywhere: the kernel's file, the
@@ -205,6 +214,33 @@ pub const MapMode = mapping.Mode;
 /// How a mapped file will be used.
 pub const MapAdvice = mapping.Advice;
 
+// A memory pool.
+
+pub const PoolLevel = tracking.Level;
+pub const PoolEventKind = timeline.EventKind;
+pub const PoolFaultKind = debug.FaultKind;
+
+pub const PoolFlag = enum(u32) { debug = 1, small_pages = 2 };
+
+/// `level` is a `PoolLevel`; `size_max` 0 means no limit.
+pub const PoolOptions = extern struct { size_max: u64, level: u32, flags: u32 };
+
+/// Where the parts of an allocation's manner lie in its u32: the tag in the lowest eight bits.
+pub const PoolManner = enum(u32) { alignment_log2_shift = 8, zeroed = 1 << 16, sparse = 1 << 17 };
+
+pub const PoolTable = pool_tables.Table;
+pub const PoolNameKind = enum(u32) { tag, label };
+
+pub const PoolMetrics = pool_metrics.Metrics;
+pub const PoolTag = pool_tables.Tag;
+pub const PoolClass = pool_metrics.ClassMetrics;
+pub const PoolSample = timeline.Sample;
+pub const PoolEvent = timeline.Event;
+pub const PoolRecord = tracking.Record;
+pub const PoolFault = debug.Fault;
+
+pub const pool_alignment_max = @import("memory/tiers.zig").alignment_max;
+
 pub const CoreInfo = extern struct {
     /// Of a run that asks for none; 0 until the core is opened.
     thread_count: u32,
@@ -283,6 +319,37 @@ pub const functions = .{
     .bn_region_release = .{ .args = .{ .handle = .u32 }, .returns = .i32 },
     .bn_memory_system = .{ .args = .{ .memory = .ptr }, .returns = .i32 },
     .bn_memory_metrics = .{ .args = .{ .metrics = .ptr }, .returns = .i32 },
+    .bn_pool_create = .{ .args = .{ .options = .ptr, .handle = .ptr }, .returns = .i32 },
+    .bn_pool_hold = .{ .args = .{ .pool = .u32 }, .returns = .i32 },
+    .bn_pool_release = .{ .args = .{ .pool = .u32 }, .returns = .i32 },
+    .bn_pool_forgetter = .{ .args = .{ .address = .ptr }, .returns = .i32 },
+    .bn_pool_allocate = .{
+        .args = .{ .pool = .u32, .size = .f64, .manner = .u32, .label = .u32 },
+        .returns = .f64,
+    },
+    .bn_pool_free = .{
+        .args = .{ .pool = .u32, .address = .f64, .size = .f64, .tag = .u32 },
+        .returns = .i32,
+    },
+    .bn_pool_number = .{
+        .args = .{ .pool = .u32, .kind = .u32, .name = .ptr, .name_size = .u32, .number = .ptr },
+        .returns = .i32,
+    },
+    .bn_pool_name = .{
+        .args = .{ .pool = .u32, .kind = .u32, .number = .u32, .buffer = .ptr, .size = .u32 },
+        .returns = .u32,
+    },
+    .bn_pool_metrics = .{ .args = .{ .pool = .u32, .metrics = .ptr }, .returns = .i32 },
+    .bn_pool_read = .{
+        .args = .{ .pool = .u32, .table = .u32, .entries = .ptr, .size = .u32, .count = .ptr },
+        .returns = .i32,
+    },
+    .bn_pool_explain = .{
+        .args = .{ .pool = .u32, .address = .f64, .buffer = .ptr, .size = .u32 },
+        .returns = .u32,
+    },
+    .bn_pool_validate = .{ .args = .{ .pool = .u32, .damaged = .ptr }, .returns = .i32 },
+    .bn_pool_trim = .{ .args = .{ .pool = .u32 }, .returns = .i32 },
     .bn_program_create = .{
         .args = .{ .blob = .ptr, .size = .u32, .handle = .ptr },
         .returns = .i32,

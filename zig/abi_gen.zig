@@ -23,6 +23,13 @@ const enums = .{
     .Isa = abi.Isa,
     .MapMode = abi.MapMode,
     .MapAdvice = abi.MapAdvice,
+    .PoolLevel = abi.PoolLevel,
+    .PoolFlag = abi.PoolFlag,
+    .PoolManner = abi.PoolManner,
+    .PoolTable = abi.PoolTable,
+    .PoolNameKind = abi.PoolNameKind,
+    .PoolEventKind = abi.PoolEventKind,
+    .PoolFaultKind = abi.PoolFaultKind,
 };
 
 const structs = .{
@@ -39,6 +46,14 @@ const structs = .{
     .MemoryMetrics = abi.MemoryMetrics,
     .SystemMemory = abi.SystemMemory,
     .CoreInfo = abi.CoreInfo,
+    .PoolOptions = abi.PoolOptions,
+    .PoolMetrics = abi.PoolMetrics,
+    .PoolClass = abi.PoolClass,
+    .PoolTag = abi.PoolTag,
+    .PoolSample = abi.PoolSample,
+    .PoolEvent = abi.PoolEvent,
+    .PoolRecord = abi.PoolRecord,
+    .PoolFault = abi.PoolFault,
 };
 
 pub fn main(init: std.process.Init) !void {
@@ -60,6 +75,7 @@ fn write(out: *Writer) Writer.Error!void {
     try out.print("export const noSlot = 0x{x};\n", .{abi.no_slot});
     try out.print("export const rankMax = {d};\n", .{abi.rank_max});
     try out.print("export const pagePositions = {d};\n", .{abi.page_positions});
+    try out.print("export const poolAlignmentMax = {d};\n", .{abi.pool_alignment_max});
     inline for (@typeInfo(@TypeOf(enums)).@"struct".fields) |field| {
         try writeEnum(out, field.name, @field(enums, field.name));
     }
@@ -104,7 +120,7 @@ fn writeStruct(out: *Writer, comptime name: []const u8, comptime T: type) Writer
         @sizeOf(T),
     });
     inline for (@typeInfo(T).@"struct".fields) |field| {
-        if (comptime std.mem.startsWith(u8, field.name, "reserved")) continue;
+        if (comptime isFiller(field.name, field.type)) continue;
         try out.print("    {s}: [{d}, \"{s}\"],\n", .{
             field.name,
             @offsetOf(T, field.name),
@@ -112,6 +128,12 @@ fn writeStruct(out: *Writer, comptime name: []const u8, comptime T: type) Writer
         });
     }
     try out.writeAll("  },\n} as const;\n");
+}
+
+/// What fills a gap is narrower than eight bytes; a count may be named `reserved` too.
+fn isFiller(comptime name: []const u8, comptime T: type) bool {
+    return @sizeOf(T) < 8 and
+        (std.mem.startsWith(u8, name, "reserved") or std.mem.eql(u8, name, "padding"));
 }
 
 fn wordName(comptime T: type) []const u8 {

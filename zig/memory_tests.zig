@@ -16,6 +16,8 @@ test {
     _ = @import("memory/size_class.zig");
     _ = @import("memory/model_test.zig");
     _ = @import("memory/names.zig");
+    _ = @import("memory/pool_handles.zig");
+    _ = @import("memory/pool_tables.zig");
     _ = @import("memory/small_test.zig");
     _ = @import("memory/source.zig");
     _ = @import("memory/stress_test.zig");

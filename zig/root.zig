@@ -1,11 +1,13 @@
-//! The C ABI and nothing else: unpack, check, call, map the error. Every function that can fail
-//! returns an `abi.Status`; `bn_error_text` has the reason of the last failure on this thread.
+//! The C ABI and nothing else, with root_pool.zig, its part about pools: unpack, check, call, map
+//! the error. Every function that can fail returns an `abi.Status`; `bn_error_text` has the reason
+//! of the last failure on this thread (failure.zig).
 
 const std = @import("std");
 const abi = @import("abi.zig");
 const abi_hash = @import("abi_hash.zig");
 const dispatch = @import("dispatch.zig");
 const driver = @import("program/driver.zig");
+const failure = @import("failure.zig");
 const os = @import("threads/os.zig");
 const pages = @import("memory/pages.zig");
 const probe = @import("program/probe.zig");
@@ -16,8 +18,15 @@ const validation = @import("program/validate.zig");
 
 const Status = abi.Status;
 
-threadlocal var error_buffer: [512]u8 = undefined;
-threadlocal var error_size: usize = 0;
+const fail = failure.fail;
+const from = failure.from;
+const whole = failure.whole;
+const noSuch = failure.noSuch;
+const notWhole = failure.notWhole;
+
+comptime {
+    _ = @import("root_pool.zig");
+}
 
 export fn bn_core_hash() u32 {
     return abi_hash.value;
@@ -64,8 +73,9 @@ export fn bn_core_close() Status {
 
 /// Copies the text of this thread's last error, UTF-8 without a zero, and returns its size.
 export fn bn_error_text(buffer: [*]u8, size: u32) u32 {
-    const count = @min(error_size, size);
-    @memcpy(buffer[0..count], error_buffer[0..count]);
+    const text = failure.text();
+    const count = @min(text.len, size);
+    @memcpy(buffer[0..count], text[0..count]);
     return @intCast(count);
 }
 
@@ -281,43 +291,4 @@ export fn bn_profile_read(program: u32, nanoseconds: [*]f64, count: u32) Status 
         to.* = @floatFromInt(time);
     }
     return .ok;
-}
-
-const Failure = driver.Error || regions.Error || programs.Error;
-
-fn from(err: Failure) Status {
-    return switch (err) {
-        error.InvalidArgument => fail(.invalid_argument, "the arguments do not fit", .{}),
-        error.TooLarge => fail(.invalid_argument, "the size or offset is out of range", .{}),
-        error.InvalidHandle => fail(.invalid_handle, "no such object, or already released", .{}),
-        error.InUse => fail(.in_use, "a run is using it", .{}),
-        error.InvalidProgram => fail(.invalid_program, "the program is not valid", .{}),
-        error.OutOfMemory => fail(.out_of_memory, "the system has no memory left", .{}),
-        error.TooCostly => fail(.too_costly, "too much work to do at once; submit it", .{}),
-        error.Unsupported => fail(.unsupported, "the core is closing", .{}),
-        error.FileNotFound => fail(.io, "the file cannot be opened", .{}),
-        error.FileUnreadable => fail(.io, "the file cannot be read", .{}),
-        error.FileTruncated => fail(.io, "the file is shorter than expected", .{}),
-        error.MapFailed => fail(.io, "the file cannot be mapped", .{}),
-    };
-}
-
-fn fail(status: Status, comptime format: []const u8, args: anytype) Status {
-    const text = std.fmt.bufPrint(&error_buffer, format, args) catch error_buffer[0..];
-    error_size = text.len;
-    return status;
-}
-
-/// A count that came as a double: JavaScript's numbers hold every size there is.
-fn whole(value: f64) ?u64 {
-    if (!(value >= 0 and value < 1 << 53) or @floor(value) != value) return null;
-    return @intFromFloat(value);
-}
-
-fn noSuch(comptime what: []const u8) Status {
-    return fail(.invalid_argument, "no such " ++ what, .{});
-}
-
-fn notWhole() Status {
-    return fail(.invalid_argument, "a size or offset is not a whole number", .{});
 }

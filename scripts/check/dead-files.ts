@@ -1,5 +1,5 @@
 /**
- * Files that nothing uses: those of src/ that no entry (src/index.ts, the command, a
+ * Files that nothing uses: those of src/ that no entry (what the package exports, the command, a
  * bench) reaches by imports, and those in Zig that no build file reaches by name.
  */
 import { dirname, join, normalize } from "node:path";
@@ -7,6 +7,7 @@ import { type SourceFile, sourceFiles } from "./files.ts";
 
 const roots = [
   "src/index.ts",
+  "src/memory/index.ts",
   "src/cli/main.ts",
   "src/cli/binary.ts",
   "zig/build.zig",

@@ -28,6 +28,16 @@ export const errorCodes = [
   "tensor/not-a-scalar",
   "tensor/disposed",
 
+  // Memory pools, their blocks and scopes.
+  "memory/invalid-option",
+  "memory/invalid-range",
+  "memory/limit-reached",
+  "memory/disposed",
+  "memory/double-free",
+  "memory/foreign-block",
+  "memory/guard-damaged",
+  "memory/transferred",
+
   // Checkpoint files: finding, opening, checking them.
   "checkpoint/not-found",
   "checkpoint/is-directory",

@@ -1,11 +1,12 @@
 // Written by `zig build abi` from zig/abi.zig. Do not edit.
 
-export const abiHash = 0x9f0bb2a5;
+export const abiHash = 0x3ea402de;
 export const blobMagic = 0x504e5442;
 export const noSym = 0xffff;
 export const noSlot = 0xffffffff;
 export const rankMax = 6;
 export const pagePositions = 64;
+export const poolAlignmentMax = 65536;
 
 export const Status = {
   ok: 0,
@@ -20,6 +21,10 @@ export const Status = {
   unsupported: 9,
   internal: 10,
   in_use: 11,
+  limit_reached: 12,
+  double_free: 13,
+  foreign_block: 14,
+  guard_damaged: 15,
 } as const;
 export type StatusName = keyof typeof Status;
 
@@ -181,6 +186,61 @@ export const MapAdvice = {
 } as const;
 export type MapAdviceName = keyof typeof MapAdvice;
 
+export const PoolLevel = {
+  none: 0,
+  basic: 1,
+  standard: 2,
+  detailed: 3,
+} as const;
+export type PoolLevelName = keyof typeof PoolLevel;
+
+export const PoolFlag = {
+  debug: 1,
+  small_pages: 2,
+} as const;
+export type PoolFlagName = keyof typeof PoolFlag;
+
+export const PoolManner = {
+  alignment_log2_shift: 8,
+  zeroed: 65536,
+  sparse: 131072,
+} as const;
+export type PoolMannerName = keyof typeof PoolManner;
+
+export const PoolTable = {
+  classes: 0,
+  tags: 1,
+  samples: 2,
+  events: 3,
+  blocks: 4,
+  faults: 5,
+} as const;
+export type PoolTableName = keyof typeof PoolTable;
+
+export const PoolNameKind = {
+  tag: 0,
+  label: 1,
+} as const;
+export type PoolNameKindName = keyof typeof PoolNameKind;
+
+export const PoolEventKind = {
+  allocate: 0,
+  free: 1,
+  refuse: 2,
+  trim: 3,
+} as const;
+export type PoolEventKindName = keyof typeof PoolEventKind;
+
+export const PoolFaultKind = {
+  double_free: 0,
+  foreign_pointer: 1,
+  wrong_size: 2,
+  written_before_start: 3,
+  written_past_end: 4,
+  written_after_free: 5,
+} as const;
+export type PoolFaultKindName = keyof typeof PoolFaultKind;
+
 export const HeaderLayout = {
   size: 48,
   fields: {
@@ -320,6 +380,117 @@ export const CoreInfoLayout = {
   },
 } as const;
 
+export const PoolOptionsLayout = {
+  size: 16,
+  fields: {
+    size_max: [0, "u64"],
+    level: [8, "u32"],
+    flags: [12, "u32"],
+  },
+} as const;
+
+export const PoolMetricsLayout = {
+  size: 216,
+  fields: {
+    used: [0, "u64"],
+    peak_used: [8, "u64"],
+    held: [16, "u64"],
+    peak_held: [24, "u64"],
+    size_max: [32, "u64"],
+    total: [40, "u64"],
+    reserved: [48, "u64"],
+    spans: [56, "u64"],
+    blocks: [64, "u64"],
+    small_blocks: [72, "u64"],
+    buddy_blocks: [80, "u64"],
+    direct_blocks: [88, "u64"],
+    live_count: [96, "u64"],
+    allocated_count: [104, "u64"],
+    freed_count: [112, "u64"],
+    refused_count: [120, "u64"],
+    fault_count: [128, "u64"],
+    free: [136, "u64"],
+    largest_free: [144, "u64"],
+    idle: [152, "u64"],
+    meta: [160, "u64"],
+    mapped_files: [168, "u64"],
+    now_ns: [176, "u64"],
+    thread_count: [184, "u32"],
+    arena_count: [188, "u32"],
+    mapping_count: [192, "u32"],
+    internal_fragmentation: [200, "f64"],
+    external_fragmentation: [208, "f64"],
+  },
+} as const;
+
+export const PoolClassLayout = {
+  size: 16,
+  fields: {
+    size: [0, "u64"],
+    live_count: [8, "u64"],
+  },
+} as const;
+
+export const PoolTagLayout = {
+  size: 48,
+  fields: {
+    used: [0, "u64"],
+    live_count: [8, "u64"],
+    allocated_count: [16, "u64"],
+    ended_count: [24, "u64"],
+    lifetime_total_ns: [32, "u64"],
+    lifetime_max_ns: [40, "u64"],
+  },
+} as const;
+
+export const PoolSampleLayout = {
+  size: 24,
+  fields: {
+    time_ns: [0, "u64"],
+    used_max: [8, "u64"],
+    held_max: [16, "u64"],
+  },
+} as const;
+
+export const PoolEventLayout = {
+  size: 48,
+  fields: {
+    time_ns: [0, "u64"],
+    address: [8, "u64"],
+    size: [16, "u64"],
+    used: [24, "u64"],
+    thread: [32, "u64"],
+    label: [40, "u32"],
+    tag: [44, "u16"],
+    kind: [46, "u8"],
+  },
+} as const;
+
+export const PoolRecordLayout = {
+  size: 64,
+  fields: {
+    address: [0, "u64"],
+    size: [8, "u64"],
+    allocated_ns: [16, "u64"],
+    freed_ns: [24, "u64"],
+    thread: [32, "u64"],
+    freed_thread: [40, "u64"],
+    return_address: [48, "u64"],
+    label: [56, "u32"],
+    tag: [60, "u16"],
+    alignment_log2: [62, "u8"],
+  },
+} as const;
+
+export const PoolFaultLayout = {
+  size: 24,
+  fields: {
+    kind: [0, "u32"],
+    address: [8, "u64"],
+    time_ns: [16, "u64"],
+  },
+} as const;
+
 /** Attribute words of ops, in order; others have none. */
 export const opAttrs = {
   rms_norm: [["eps", "f32"]],
@@ -351,6 +522,19 @@ export const functions = {
   bn_region_release: { args: ["u32"], returns: "i32" },
   bn_memory_system: { args: ["ptr"], returns: "i32" },
   bn_memory_metrics: { args: ["ptr"], returns: "i32" },
+  bn_pool_create: { args: ["ptr", "ptr"], returns: "i32" },
+  bn_pool_hold: { args: ["u32"], returns: "i32" },
+  bn_pool_release: { args: ["u32"], returns: "i32" },
+  bn_pool_forgetter: { args: ["ptr"], returns: "i32" },
+  bn_pool_allocate: { args: ["u32", "f64", "u32", "u32"], returns: "f64" },
+  bn_pool_free: { args: ["u32", "f64", "f64", "u32"], returns: "i32" },
+  bn_pool_number: { args: ["u32", "u32", "ptr", "u32", "ptr"], returns: "i32" },
+  bn_pool_name: { args: ["u32", "u32", "u32", "ptr", "u32"], returns: "u32" },
+  bn_pool_metrics: { args: ["u32", "ptr"], returns: "i32" },
+  bn_pool_read: { args: ["u32", "u32", "ptr", "u32", "ptr"], returns: "i32" },
+  bn_pool_explain: { args: ["u32", "f64", "ptr", "u32"], returns: "u32" },
+  bn_pool_validate: { args: ["u32", "ptr"], returns: "i32" },
+  bn_pool_trim: { args: ["u32"], returns: "i32" },
   bn_program_create: { args: ["ptr", "u32", "ptr"], returns: "i32" },
   bn_program_forgetter: { args: ["ptr"], returns: "i32" },
   bn_program_release: { args: ["u32"], returns: "i32" },

@@ -156,6 +156,14 @@ function codeOf(status: number): ErrorCode {
       return "native/in-use";
     case Status.unsupported:
       return "native/unsupported-platform";
+    case Status.limit_reached:
+      return "memory/limit-reached";
+    case Status.double_free:
+      return "memory/double-free";
+    case Status.foreign_block:
+      return "memory/foreign-block";
+    case Status.guard_damaged:
+      return "memory/guard-damaged";
     default:
       return "native/internal";
   }

@@ -10,6 +10,7 @@ export {
 } from "./core.ts";
 export { useEmbeddedCore } from "./locate.ts";
 export { type MakeRoom, setMakeRoom } from "./out-of-memory.ts";
+export { bufferAt, NativePool, type NativePoolOptions, packManner } from "./pool.ts";
 export { PreparedRun, type PreparedShape } from "./prepared-run.ts";
 export {
   type FileRange,
@@ -27,5 +28,5 @@ export {
   runNow,
   submitRun,
 } from "./run.ts";
-export { encodeStruct, type StructLayout } from "./structs.ts";
+export { encodeStruct, type StructLayout, type StructValues } from "./structs.ts";
 export { type SystemMemory, systemMemory } from "./system-memory.ts";

@@ -6,7 +6,11 @@
 import { check, core, toArrayBuffer } from "./core.ts";
 
 /** Functions of the core that give the address of a deallocator. */
-export type Forgetter = "bn_region_forgetter" | "bn_program_forgetter" | "bn_run_forgetter";
+export type Forgetter =
+  | "bn_region_forgetter"
+  | "bn_program_forgetter"
+  | "bn_run_forgetter"
+  | "bn_pool_forgetter";
 
 export interface Owned {
   handle: number;

@@ -25,8 +25,12 @@ pub const Metrics = extern struct {
     reserved: u64,
     /// Bytes of spans, from which small blocks are cut.
     spans: u64,
-    /// Bytes of live blocks as they are cut: sizes rounded up to class, unit or page.
+    /// Bytes of live blocks as they are cut, sizes rounded up to class, unit or page: the sum of
+    /// the three that follow.
     blocks: u64,
+    small_blocks: u64,
+    buddy_blocks: u64,
+    direct_blocks: u64,
     live_count: u64,
     allocated_count: u64,
     freed_count: u64,
@@ -39,6 +43,8 @@ pub const Metrics = extern struct {
     idle: u64,
     meta: u64,
     mapped_files: u64,
+    /// Since the pool's creation; 0 where nothing is watched.
+    now_ns: u64,
     thread_count: u32,
     arena_count: u32,
     mapping_count: u32,
@@ -72,6 +78,7 @@ pub fn read(pool: *HybridMemoryPool) Metrics {
     metrics.mapped_files = pool.mapped_files.load(.monotonic);
     metrics.meta = pool.meta.reserved.load(.monotonic);
     if (pool.watch) |watch| {
+        metrics.now_ns = watch.tracking.now();
         if (watch.debug) |*debug| metrics.fault_count = debug.fault_count.load(.monotonic);
     }
     readBlocks(pool, &metrics);
@@ -90,11 +97,15 @@ fn readBlocks(pool: *HybridMemoryPool, metrics: *Metrics) void {
     metrics.arena_count = buddy.mapped_count.load(.monotonic);
     metrics.reserved = metrics.arena_count * @as(u64, arenas.size) + mapped + metrics.meta;
     metrics.spans = buddy.span_units.load(.monotonic) * arenas.unit_size;
-    metrics.blocks = buddy.block_units.load(.monotonic) * arenas.unit_size + mapped;
+    metrics.buddy_blocks = buddy.block_units.load(.monotonic) * arenas.unit_size;
+    metrics.direct_blocks = mapped;
     metrics.idle = buddy.idle_units.load(.monotonic) * arenas.unit_size;
     var counts: [class_count]u64 = undefined;
     countBlocks(pool, &counts);
-    for (counts, 0..) |count, class| metrics.blocks += count * size_class.sizeOf(@intCast(class));
+    for (counts, 0..) |count, class| {
+        metrics.small_blocks += count * size_class.sizeOf(@intCast(class));
+    }
+    metrics.blocks = metrics.small_blocks + metrics.buddy_blocks + metrics.direct_blocks;
 }
 
 fn readFree(pool: *HybridMemoryPool, metrics: *Metrics) void {

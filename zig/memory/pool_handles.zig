@@ -1,0 +1,82 @@
+//! Numbers that stand for pools across the boundary. A pool ends with the last of its holders; a
+//! holder uses its handle only while it holds, so that looking one up takes two loads and no lock.
+
+const std = @import("std");
+const hybrid = @import("hybrid.zig");
+const Mutex = @import("../threads/sync.zig").Mutex;
+
+const HybridMemoryPool = hybrid.HybridMemoryPool;
+
+const index_bits = 10;
+pub const count_max = 1 << index_bits;
+
+const Slot = struct {
+    /// 0 while no pool is in it.
+    handle: std.atomic.Value(u32) = .init(0),
+    pool: *HybridMemoryPool = undefined,
+    holders: u32 = 0,
+    /// Of the next pool; a handle is used once, until these run out.
+    generation: u32 = 1,
+};
+
+var mutex: Mutex = .{};
+var slots: [count_max]Slot = @splat(.{});
+
+/// A new pool with one holder.
+pub fn create(options: hybrid.Options) error{ OutOfMemory, TooManyPools }!u32 {
+    mutex.lock();
+    defer mutex.unlock();
+    const index = for (&slots, 0..) |*slot, index| {
+        if (slot.holders == 0) break index;
+    } else return error.TooManyPools;
+    const slot = &slots[index];
+    slot.pool = try .create(options);
+    slot.holders = 1;
+    const handle = slot.generation << index_bits | @as(u32, @intCast(index));
+    slot.handle.store(handle, .release);
+    return handle;
+}
+
+/// The pool of a handle that the caller holds; null for any other number.
+pub inline fn find(handle: u32) ?*HybridMemoryPool {
+    const slot = &slots[handle % count_max];
+    if (slot.handle.load(.acquire) != handle or handle == 0) return null;
+    return slot.pool;
+}
+
+pub fn hold(handle: u32) error{InvalidHandle}!void {
+    mutex.lock();
+    defer mutex.unlock();
+    if (find(handle) == null) return error.InvalidHandle;
+    slots[handle % count_max].holders += 1;
+}
+
+/// Ends one hold, and with the last one the pool and every block in it.
+pub fn release(handle: u32) error{InvalidHandle}!void {
+    mutex.lock();
+    defer mutex.unlock();
+    const pool = find(handle) orelse return error.InvalidHandle;
+    const slot = &slots[handle % count_max];
+    slot.holders -= 1;
+    if (slot.holders > 0) return;
+    slot.handle.store(0, .release);
+    const generation_max = std.math.maxInt(u32) >> index_bits;
+    slot.generation = if (slot.generation == generation_max) 1 else slot.generation + 1;
+    pool.destroy();
+}
+
+test "pool handles: a pool lives until its last holder is gone, and stale handles find nothing" {
+    const handle = try create(.{});
+    const pool = find(handle).?;
+    const memory = try pool.allocate(.{ .size = 100 });
+    try hold(handle);
+    try release(handle);
+    memory[99] = 1;
+    try release(handle);
+    try std.testing.expectEqual(null, find(handle));
+    try std.testing.expectError(error.InvalidHandle, release(handle));
+    try std.testing.expectError(error.InvalidHandle, hold(0));
+    const next = try create(.{});
+    try std.testing.expect(next != handle);
+    try release(next);
+}
