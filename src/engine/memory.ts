@@ -4,6 +4,7 @@
  */
 import type { Checkpoint } from "../checkpoint/index.ts";
 import { BitNetError } from "../errors/index.ts";
+import { cleanUp } from "../memory/index.ts";
 import { type ModelPlan, storeSize } from "../models/index.ts";
 import { pagePositions, systemMemory } from "../native/index.ts";
 import { cacheSize } from "../nn/index.ts";
@@ -59,10 +60,16 @@ export function withMoreWeights(estimate: MemoryEstimate, bytes: number): Memory
   return { ...estimate, weights, total, fits: total <= estimate.available };
 }
 
-/** @throws BitNetError `engine/too-large` with what is needed and what there is. */
+/**
+ * Frees what is idle elsewhere if the model does not fit otherwise.
+ * @throws BitNetError `engine/too-large` with what is needed and what there is.
+ */
 export function requireFit(path: string, estimate: MemoryEstimate): void {
   if (estimate.fits) return;
-  const { weights, kvCache, working, total, available } = estimate;
+  const { weights, kvCache, working, total } = estimate;
+  cleanUp({ bytes: total - estimate.available });
+  const { available } = systemMemory();
+  if (total <= available) return;
   throw new BitNetError(
     "engine/too-large",
     `${path} needs ${formatSize(total)} (weights ${formatSize(weights)}, context ` +

@@ -5,12 +5,14 @@ import {
   type GenerationDefaults,
   resolveSettings,
 } from "../generate/index.ts";
+import { type Reclaimable, reclaimers } from "../memory/index.ts";
 import type { LoadedDecoder } from "../models/index.ts";
 import type { Tokenizer } from "../text/index.ts";
 import { Chat, type ChatOptions } from "./chat.ts";
 import { Generation } from "./generation.ts";
 import type { ModelInfo } from "./info.ts";
 import { EnginePrograms } from "./programs.ts";
+import { reclaimablesOf } from "./reclaimable.ts";
 import { checkTokens, type LogitsOptions, Session } from "./session.ts";
 
 /** Sessions that wait, with their cache, for a prompt that begins as theirs did. */
@@ -34,7 +36,10 @@ export class Model implements AsyncDisposable {
   readonly #idle: Session[] = [];
   readonly #active = new Map<Generation, Session>();
   readonly #pending = new Set<Promise<unknown>>();
+  readonly #reclaimable: Disposable;
   #exact: EnginePrograms | undefined;
+  /** Milliseconds of `performance.now()` when the last work ended. */
+  #usedAt = performance.now();
   #disposed = false;
 
   constructor(parts: ModelParts) {
@@ -43,6 +48,7 @@ export class Model implements AsyncDisposable {
     this.tokenizer = parts.tokenizer;
     const { contextLength, precision } = parts;
     this.#programs = new EnginePrograms(parts.loaded.decoder, { contextLength, precision });
+    this.#reclaimable = reclaimers.registerFor(this, (model, urgent) => model.#idleParts(urgent));
   }
 
   /**
@@ -97,6 +103,7 @@ export class Model implements AsyncDisposable {
       return await work;
     } finally {
       this.#pending.delete(work);
+      this.#usedAt = performance.now();
     }
   }
 
@@ -115,6 +122,7 @@ export class Model implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
+    this.#reclaimable[Symbol.dispose]();
     await Promise.all([...this.#active.keys()].map((generation) => generation.end()));
     await Promise.allSettled(this.#pending);
     for (const session of [...this.#idle, ...this.#active.values()]) session[Symbol.dispose]();
@@ -140,6 +148,7 @@ export class Model implements AsyncDisposable {
     const [best] = [...this.#idle].sort((a, b) => b.sharedPrefix(tokens) - a.sharedPrefix(tokens));
     if (best && (best.sharedPrefix(tokens) > 0 || this.#idle.length >= idleMax)) {
       this.#idle.splice(this.#idle.indexOf(best), 1);
+      best.reuseCount += 1;
       return best;
     }
     return new Session(this.#programs, this.#parts.threads);
@@ -147,8 +156,22 @@ export class Model implements AsyncDisposable {
 
   #release(generation: Generation, session: Session): void {
     this.#active.delete(generation);
+    this.#usedAt = session.usedAt = performance.now();
     if (this.#disposed || this.#idle.length >= idleMax) session[Symbol.dispose]();
     else this.#idle.push(session);
+  }
+
+  /** What could be freed now: nothing of what a generation or a call is using. */
+  #idleParts(urgent: boolean): Reclaimable[] {
+    if (this.#disposed) return [];
+    return reclaimablesOf({
+      name: this.info.name,
+      usedAt: this.#usedAt,
+      urgent,
+      sessions: this.#idle,
+      store: this.#active.size + this.#pending.size === 0 ? this.#parts.loaded.store : undefined,
+      exact: this.#pending.size === 0 ? this.#exact : undefined,
+    });
   }
 
   #tooLong(count: number): BitNetError {

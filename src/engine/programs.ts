@@ -27,6 +27,7 @@ export class EnginePrograms implements Disposable {
   readonly cacheShape: CacheShape;
   readonly pageCount: number;
   readonly #compiled = new Map<string, Program>();
+  #compileSeconds = 0;
 
   constructor(
     readonly decoder: Decoder,
@@ -43,9 +44,14 @@ export class EnginePrograms implements Disposable {
     };
   }
 
-  /** Bytes of a session's cache. */
-  get cacheSize(): number {
-    return cacheSize(this.cacheShape);
+  /** Working memory of what is compiled. */
+  get arenaSize(): number {
+    return [...this.#compiled.values()].reduce((sum, { arenaSize }) => sum + arenaSize, 0);
+  }
+
+  /** What compiling it took. */
+  get compileSeconds(): number {
+    return this.#compileSeconds;
   }
 
   /** Writes keys and values of up to `prefillRows` tokens; nothing comes out. */
@@ -70,18 +76,26 @@ export class EnginePrograms implements Disposable {
     });
   }
 
-  [Symbol.dispose](): void {
+  /** Ends what is compiled; it is compiled again when it is asked for. */
+  clear(): void {
     for (const program of this.#compiled.values()) program[Symbol.dispose]();
     this.#compiled.clear();
+    this.#compileSeconds = 0;
+  }
+
+  [Symbol.dispose](): void {
+    this.clear();
   }
 
   #compile(name: string, record: (graph: Graph) => void): Program {
     let program = this.#compiled.get(name);
     if (!program) {
+      const start = performance.now();
       const graph = new Graph();
       record(graph);
       program = new Program(graph);
       this.#compiled.set(name, program);
+      this.#compileSeconds += (performance.now() - start) / 1000;
     }
     return program;
   }
@@ -93,7 +107,7 @@ export class EnginePrograms implements Disposable {
       sequences: graph.input("sequences", "i32", [rows]),
       pages: graph.input("pages", "i32", [1, this.pageCount]),
     };
-    const cache = graph.state("cache", this.cacheSize);
+    const cache = graph.state("cache", cacheSize(this.cacheShape));
     const x = this.decoder.forward(graph, { ids, places, cache, cacheShape: this.cacheShape });
     return { x, ids, places };
   }

@@ -6,6 +6,10 @@ import { BitNetError } from "../errors/index.ts";
 import { type GenerateSettings, randomRow, samplingRow } from "../generate/index.ts";
 import { Region } from "../native/index.ts";
 import { type EnginePrograms, logitRows, prefillRows, ringSize, stopCount } from "./programs.ts";
+import { SessionCache } from "./session-cache.ts";
+
+/** What reading a token takes, until it is known better. */
+const secondsPerToken = 0.001;
 
 export interface DecodeRequest {
   settings: GenerateSettings;
@@ -17,19 +21,37 @@ export interface DecodeRequest {
 }
 
 export class Session implements Disposable {
-  readonly #cache: Region;
+  /** Keys and values, for who looks after memory. */
+  readonly cache: SessionCache;
+  /** Milliseconds of `performance.now()` when it was last given back; set by its model. */
+  usedAt = performance.now();
+  /** How often it was taken up again. */
+  reuseCount = 0;
   readonly #ring: Region;
   readonly #pages: Int32Array;
   /** Tokens whose keys and values are in the cache. */
   #cached: number[] = [];
+  #read = { tokens: 0, seconds: 0 };
 
   constructor(
     readonly programs: EnginePrograms,
     readonly threads: number,
   ) {
-    this.#cache = Region.create(programs.cacheSize, { sparse: true });
+    this.cache = new SessionCache(programs.cacheShape);
     this.#ring = Region.create(ringSize * 4);
     this.#pages = Int32Array.from({ length: programs.pageCount }, (_, page) => page);
+  }
+
+  /** How many tokens the cache holds. */
+  get cachedTokens(): number {
+    return this.#cached.length;
+  }
+
+  /** How long reading all of them again would take. */
+  get costSeconds(): number {
+    const { tokens, seconds } = this.#read;
+    const perToken = tokens === 0 ? secondsPerToken : seconds / tokens;
+    return this.#cached.length * perToken;
   }
 
   /** How many of these tokens the cache holds already. */
@@ -44,19 +66,22 @@ export class Session implements Disposable {
     const end = tokens.length - 1;
     let at = Math.min(this.sharedPrefix(tokens), end);
     this.#cached.length = at;
+    const start = performance.now();
+    this.#read.tokens += end - at;
     while (at < end) {
       const count = Math.min(prefillRows, end - at);
       const rows = tokens.slice(at, at + count);
       await this.programs.prefill.submit({
         syms: { rows: count },
         inputs: this.#rowInputs(rows, at),
-        regions: { cache: this.#cache },
+        regions: { cache: this.cache.open(at, at + count) },
         threads: this.threads,
         signal,
       });
       this.#cached.push(...rows);
       at += count;
     }
+    this.#read.seconds += (performance.now() - start) / 1000;
   }
 
   /** Takes up to `steps` steps after `prefill(tokens)`; resolves when the run has ended. */
@@ -88,7 +113,7 @@ export class Session implements Disposable {
           done: Int32Array.of(0),
           one: Int32Array.of(1),
         },
-        regions: { cache: this.#cache, ring: this.#ring },
+        regions: { cache: this.cache.open(last, last + steps), ring: this.#ring },
         threads: this.threads,
         signal,
         onStep: collect,
@@ -112,7 +137,7 @@ export class Session implements Disposable {
       await this.programs.logits.submit({
         syms: { rows: rows.length },
         inputs: this.#rowInputs(rows, at),
-        regions: { cache: this.#cache, logits: output },
+        regions: { cache: this.cache.open(at, at + rows.length), logits: output },
         threads: this.threads,
         signal,
       });
@@ -123,7 +148,7 @@ export class Session implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#cache[Symbol.dispose]();
+    this.cache[Symbol.dispose]();
     this.#ring[Symbol.dispose]();
   }
 

@@ -37,6 +37,7 @@ export const errorCodes = [
   "memory/foreign-block",
   "memory/guard-damaged",
   "memory/transferred",
+  "memory/file-too-short",
 
   // Checkpoint files: finding, opening, checking them.
   "checkpoint/not-found",

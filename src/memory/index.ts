@@ -11,8 +11,53 @@
  * ```
  */
 export { MemoryBlock, type ViewClass } from "./block.ts";
+export { Cleaner, type CleanupReport, type CleanupStep, type PassOptions } from "./cleaner.ts";
 export { type LiveBlock, LiveReport } from "./live-blocks.ts";
+export { MappedFile, type MappedFileOptions } from "./mapped-file.ts";
 export type { ClassMetrics, PoolMetrics, TagMetrics } from "./metrics.ts";
 export type { AllocateOptions, PoolOptions, TrackingLevel } from "./options.ts";
+export type {
+  DeviceUse,
+  Pattern,
+  PatternKind,
+  PatternSetting,
+  PatternSource,
+  SizeCount,
+  UseSample,
+} from "./pattern.ts";
+export { findPatterns } from "./patterns.ts";
 export { HybridMemoryPool, type PoolEvents, type SharedPool } from "./pool.ts";
+export {
+  type PressureCause,
+  type PressureEvent,
+  type PressureLevel,
+  type PressureOptions,
+  type PressureReading,
+  pressureLevels,
+} from "./pressure.ts";
+export { type PressureListener, PressureMonitor } from "./pressure-monitor.ts";
+export {
+  type Reclaimable,
+  ReclaimerList,
+  ReclaimPriority,
+  type ReclaimProvider,
+} from "./reclaimers.ts";
 export { MemoryScope } from "./scope.ts";
+export {
+  deviceStrategy,
+  generationalStrategy,
+  idleStrategy,
+  periodicStrategy,
+  pressureStrategy,
+  type Strategy,
+  type StrategyMoment,
+} from "./strategies.ts";
+export {
+  type CleanUpOptions,
+  cleanUp,
+  cleanupHistory,
+  memoryPressure,
+  onMemoryPressure,
+  reclaimers,
+  setCleanupStrategies,
+} from "./upkeep.ts";

@@ -106,7 +106,9 @@ class Loading {
     const finalNorm = await this.#norm(names.finalNorm);
     const frequencies = store.vector(ropeFrequencies(config.rope, config.headWidth));
     const int8Head = this.parts.options.int8Head ? await this.#int8Head(headEntry) : undefined;
-    store.adviseCold();
+    // What was read once for packing goes; an exact head is read with every token.
+    store.releaseMapped();
+    if (!int8Head) store.prefetch(headEntry);
     return {
       embedding,
       ropeFrequencies: frequencies,

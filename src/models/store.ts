@@ -5,6 +5,7 @@
 import { readTensorBytes, type StoredDType, type TensorEntry } from "../checkpoint/index.ts";
 import { BitNetError } from "../errors/index.ts";
 import { type Weight, weightSize } from "../graph/index.ts";
+import { MappedFile } from "../memory/index.ts";
 import { type DTypeName, type LayoutName, Region } from "../native/index.ts";
 import { dequantizeBlocks } from "../quant/index.ts";
 
@@ -24,8 +25,9 @@ const inPlace: Partial<Record<StoredDType, { dtype: DTypeName; layout: LayoutNam
 export class WeightStore implements Disposable {
   readonly region: Region;
   #used = 0;
-  readonly #files = new Map<string, Region>();
+  readonly #files = new Map<string, MappedFile>();
   readonly #owned: Region[] = [];
+  #releasedAt = Number.NEGATIVE_INFINITY;
 
   /** `size` must hold all that `allocate` will be asked for; see `reserveSize`. */
   constructor(size: number) {
@@ -64,12 +66,12 @@ export class WeightStore implements Disposable {
         `${entry.file}: ${entry.name}: want floats, got ${entry.dtype}`,
       );
     }
-    let region = this.#files.get(entry.file);
-    if (!region) {
-      region = Region.map(entry.file, Bun.file(entry.file).size);
-      this.#files.set(entry.file, region);
+    let file = this.#files.get(entry.file);
+    if (!file) {
+      file = MappedFile.open(entry.file, { sizeMin: entry.offset + entry.bytes });
+      this.#files.set(entry.file, file);
     }
-    return { region, offset: entry.offset, shape: entry.shape, ...as };
+    return { region: file.region, offset: entry.offset, shape: entry.shape, ...as };
   }
 
   /** Ternary blocks, each with a scale of its own, as f16 in memory of its own. */
@@ -85,9 +87,20 @@ export class WeightStore implements Disposable {
     return this.#owned.reduce((sum, { size }) => sum + size, 0);
   }
 
-  /** Lets mapped pages that were read once for packing leave memory. */
-  adviseCold(): void {
-    for (const region of this.#files.values()) region.advise("cold");
+  /** Begins to read a tensor that is used in place, and whole. */
+  prefetch(entry: TensorEntry): void {
+    this.#files.get(entry.file)?.prefetch(entry.offset, entry.bytes);
+  }
+
+  /** Lets mapped pages leave memory until they are read again. @returns bytes that this won */
+  releaseMapped(): number {
+    this.#releasedAt = performance.now();
+    return [...this.#files.values()].reduce((won, file) => won + file.release(), 0);
+  }
+
+  /** When that was, in milliseconds of `performance.now()`. */
+  get releasedAt(): number {
+    return this.#releasedAt;
   }
 
   /** Bytes of the mapped files. */
@@ -97,7 +110,7 @@ export class WeightStore implements Disposable {
 
   [Symbol.dispose](): void {
     this.region[Symbol.dispose]();
-    for (const region of this.#files.values()) region[Symbol.dispose]();
+    for (const file of this.#files.values()) file[Symbol.dispose]();
     for (const region of this.#owned) region[Symbol.dispose]();
   }
 }

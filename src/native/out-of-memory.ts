@@ -12,6 +12,7 @@ export type MakeRoom = (bytes: number) => boolean;
 const roundsMax = 16;
 
 let makeRoom: MakeRoom | undefined;
+let isMakingRoom = false;
 
 /** Says who is asked in this thread; undefined for nobody. */
 export function setMakeRoom(ask: MakeRoom | undefined): void {
@@ -25,8 +26,19 @@ export function allocating(bytes: number, attempt: () => void): void {
       attempt();
       return;
     } catch (error) {
-      if (!isOutOfMemory(error) || round === roundsMax || !makeRoom?.(bytes)) throw error;
+      if (!isOutOfMemory(error) || round === roundsMax || !ask(bytes)) throw error;
     }
+  }
+}
+
+/** What is allocated to make room does not ask for room itself. */
+function ask(bytes: number): boolean {
+  if (makeRoom === undefined || isMakingRoom) return false;
+  isMakingRoom = true;
+  try {
+    return makeRoom(bytes);
+  } finally {
+    isMakingRoom = false;
   }
 }
 

@@ -24,6 +24,20 @@ export function cacheSize(shape: CacheShape): number {
   return 2 * shape.layerCount * layerSize(shape);
 }
 
+/** Where pages `first` to before `end` of every layer's keys and values lie in the cache. */
+export function cachePages(
+  shape: CacheShape,
+  first: number,
+  end: number,
+): { offset: number; size: number }[] {
+  const size = layerSize(shape);
+  const pageSize = size / shape.pageCount;
+  return Array.from({ length: 2 * shape.layerCount }, (_, part) => ({
+    offset: part * size + first * pageSize,
+    size: (end - first) * pageSize,
+  }));
+}
+
 /** Keys (pages, groups, width, positions) and values (pages, groups, positions, width). */
 export function cacheOfLayer(
   graph: Graph,

@@ -4,6 +4,7 @@ export {
   attend,
   type CacheShape,
   cacheOfLayer,
+  cachePages,
   cacheSize,
   type Places,
 } from "./attention.ts";
