@@ -38,6 +38,7 @@ export const errorCodes = [
   "memory/guard-damaged",
   "memory/transferred",
   "memory/file-too-short",
+  "memory/no-timeline",
 
   // Checkpoint files: finding, opening, checking them.
   "checkpoint/not-found",

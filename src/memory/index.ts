@@ -42,6 +42,7 @@ export {
   ReclaimPriority,
   type ReclaimProvider,
 } from "./reclaimers.ts";
+export { type PoolFault, PoolReport } from "./report.ts";
 export { MemoryScope } from "./scope.ts";
 export {
   deviceStrategy,
@@ -52,6 +53,7 @@ export {
   type Strategy,
   type StrategyMoment,
 } from "./strategies.ts";
+export type { Timeline } from "./timeline.ts";
 export {
   type CleanUpOptions,
   cleanUp,

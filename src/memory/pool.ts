@@ -18,6 +18,7 @@ import {
   type PoolOptions,
   type TrackingLevel,
 } from "./options.ts";
+import { PoolReport } from "./report.ts";
 import { MemoryScope, type ScopeHome } from "./scope.ts";
 
 /** What `pool.on` tells of. */
@@ -150,6 +151,12 @@ export class HybridMemoryPool implements Disposable {
   live(): LiveReport {
     if (this.closed) throw this.#disposed("reading what is alive");
     return liveReport(this.#native, this.name);
+  }
+
+  /** All that the pool tells of itself: an object, a table, and a drawing of its use over time. */
+  report(): PoolReport {
+    if (this.closed) throw this.#disposed("reporting");
+    return new PoolReport(this.#native, this.name);
   }
 
   /** How many blocks have damaged guards; 0 but in debug mode. */
