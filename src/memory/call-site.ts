@@ -9,7 +9,7 @@ export function callSite(): string {
   const lines = new Error().stack?.split("\n") ?? [];
   for (const line of lines) {
     const [, name = "", path = "", place = ""] = framePattern.exec(line) ?? [];
-    if (path === "" || path.startsWith(import.meta.dir)) continue;
+    if (path === "" || path === "native" || path.startsWith(import.meta.dir)) continue;
     const shown = path.startsWith("/") ? relative(process.cwd(), path) : path;
     const site = name === "" ? `${shown}${place}` : `${shown}${place} ${name}`;
     return new TextEncoder().encode(site).byteLength > lengthMax ? site.slice(-60) : site;

@@ -111,7 +111,9 @@ export class NativePool {
    */
   free(address: number, size: number, tag: number): void {
     const status = this.#core.bn_pool_free(this.handle, address, size, tag);
-    if (status !== Status.ok) this.#refuse(status, `freeing ${size} bytes`);
+    if (status === Status.ok) return;
+    const reason = freeFaults[status];
+    this.#refuse(status, `freeing ${size} bytes${reason === undefined ? "" : `: ${reason}`}`);
   }
 
   #refuse(status: number, doing: string): void {
@@ -209,6 +211,13 @@ export function bufferAt(address: number, size: number): ArrayBuffer {
     `want at most ${bufferSizeMax} bytes in one view, got ${size}: give an offset and a length`,
   );
 }
+
+/** What the history of a block comes behind. */
+const freeFaults: Readonly<Record<number, string>> = {
+  [Status.double_free]: "they were freed before",
+  [Status.foreign_block]: "no live block of this pool begins there with that size",
+  [Status.guard_damaged]: "someone wrote before their start or past their end",
+};
 
 /** What JavaScriptCore holds in one ArrayBuffer. */
 const bufferSizeMax = 2 ** 32;
