@@ -4,7 +4,7 @@
  * largest are mappings of their own (docs/memory.md).
  */
 import { BitNetError } from "../errors/index.ts";
-import { NativePool, packManner } from "../native/index.ts";
+import { NativePool, packManner, systemMemory } from "../native/index.ts";
 import { type BlockHome, MemoryBlock } from "./block.ts";
 import { callSite } from "./call-site.ts";
 import { type LiveReport, liveReport } from "./live-blocks.ts";
@@ -18,11 +18,15 @@ import {
   type PoolOptions,
   type TrackingLevel,
 } from "./options.ts";
+import type { PressureEvent, PressureReading } from "./pressure.ts";
+import { PressureMonitor } from "./pressure-monitor.ts";
 import { PoolReport } from "./report.ts";
 import { MemoryScope, type ScopeHome } from "./scope.ts";
 
 /** What `pool.on` tells of. */
 export interface PoolEvents {
+  /** How near memory is to its end has changed: the pool's limit, the process, the system. */
+  pressure: PressureEvent;
   /** The pool was closed with blocks alive, which are freed now. */
   leak: LiveReport;
 }
@@ -57,7 +61,9 @@ export class HybridMemoryPool implements Disposable {
   readonly #findsCallSites: boolean;
   readonly #tags = new Map<string, number>();
   readonly #labels = new Map<string, number>();
-  readonly #handlers = new Map<keyof PoolEvents, Set<(event: never) => void>>();
+  readonly #leakListeners = new Set<(report: LiveReport) => void>();
+  readonly #listening = new Set<Disposable>();
+  #pressure: PressureMonitor | undefined = undefined;
   #scope: MemoryScope | undefined = undefined;
 
   /**
@@ -171,13 +177,22 @@ export class HybridMemoryPool implements Disposable {
     this.#native.trim();
   }
 
-  /** Calls `handler` at each event, until the function it returns is called. */
-  on<E extends keyof PoolEvents>(event: E, handler: (event: PoolEvents[E]) => void): () => void {
-    if (event !== "leak") throw invalid("event", '"leak"', event);
-    const handlers = this.#handlers.get(event) ?? new Set();
-    this.#handlers.set(event, handlers);
-    handlers.add(handler);
-    return () => void handlers.delete(handler);
+  /**
+   * Calls `handler` at each event until what this returns is disposed of, or the pool closed.
+   * Pressure is looked at every 5 seconds, the oftener the higher it is, while someone listens.
+   */
+  on<E extends keyof PoolEvents>(event: E, handler: (event: PoolEvents[E]) => void): Disposable {
+    if (this.closed) throw this.#disposed("listening");
+    if (event === "pressure") {
+      this.#pressure ??= new PressureMonitor({ read: () => this.#reading() });
+      const listening = this.#pressure.on(handler as (event: PressureEvent) => void);
+      this.#listening.add(listening);
+      return listening;
+    }
+    if (event !== "leak") throw invalid("event", '"pressure" or "leak"', event);
+    const listener = handler as (report: LiveReport) => void;
+    this.#leakListeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#leakListeners.delete(listener) };
   }
 
   /** What `HybridMemoryPool.open` takes, in this thread or a Worker. */
@@ -196,8 +211,10 @@ export class HybridMemoryPool implements Disposable {
     for (const block of [...this.#home.viewed]) block.detach();
     this.#native.release();
     this.#scope = undefined;
-    const isHeard = live.count > 0 && this.#emit("leak", live);
-    if (live.count > 0 && !isHeard && live.blocks.length > 0) {
+    for (const listening of this.#listening) listening[Symbol.dispose]();
+    if (live.count === 0) return live;
+    for (const listener of this.#leakListeners) listener(live);
+    if (this.#leakListeners.size === 0 && live.blocks.length > 0) {
       process.emitWarning(`closed with blocks alive: ${live}`, "MemoryLeak");
     }
     return live;
@@ -247,11 +264,10 @@ export class HybridMemoryPool implements Disposable {
     return number;
   }
 
-  #emit<E extends keyof PoolEvents>(event: E, what: PoolEvents[E]): boolean {
-    const handlers = this.#handlers.get(event);
-    if (handlers === undefined || handlers.size === 0) return false;
-    for (const handler of handlers) (handler as (event: PoolEvents[E]) => void)(what);
-    return true;
+  #reading(): PressureReading {
+    const { held, size_max } = this.#native.metrics();
+    const isLimited = Number.isFinite(this.#options.maxBytes);
+    return { system: systemMemory(), ...(isLimited && { pool: { held, limit: size_max } }) };
   }
 
   #disposed(doing: string): BitNetError {

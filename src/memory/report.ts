@@ -3,7 +3,13 @@
  * for people, a drawing of its use over time.
  */
 import { BitNetError } from "../errors/index.ts";
-import { type NativePool, PoolFaultKind, PoolFaultLayout } from "../native/index.ts";
+import {
+  type NativePool,
+  PoolFaultKind,
+  PoolFaultLayout,
+  PoolRecordLayout,
+  PoolSampleLayout,
+} from "../native/index.ts";
 import { alignRows, formatBytes, formatDuration } from "./format.ts";
 import {
   type ClassMetrics,
@@ -13,6 +19,8 @@ import {
   type TagMetrics,
   tagMetrics,
 } from "./metrics.ts";
+import type { Pattern } from "./pattern.ts";
+import { findPatterns } from "./patterns.ts";
 import { drawTimeline } from "./report-svg.ts";
 import { readTimeline, type Timeline } from "./timeline.ts";
 
@@ -33,6 +41,8 @@ export class PoolReport {
   readonly classes: readonly ClassMetrics[];
   /** Null below level `standard`. */
   readonly timeline: Timeline | null;
+  /** What stands out in how the pool was used, most confident first; from level `standard` up. */
+  readonly patterns: readonly Pattern[];
   /** The first 32; empty but in debug mode. */
   readonly faults: readonly PoolFault[];
 
@@ -43,6 +53,7 @@ export class PoolReport {
     this.tags = tagMetrics(native);
     this.classes = classMetrics(native);
     this.timeline = readTimeline(native, this.tags);
+    this.patterns = readPatterns(native, this.metrics);
     this.faults = native.read("faults", PoolFaultLayout).map(({ kind, address, time_ns }) => ({
       kind: faultNames[kind]!,
       address,
@@ -72,6 +83,9 @@ export class PoolReport {
       "",
       ...alignRows(this.#figures().map(([label, value]) => [label, value])),
     ];
+    for (const { finding, suggestion, confidence } of this.patterns) {
+      lines.push(`${Math.round(100 * confidence)} % sure: ${finding}; ${suggestion}`);
+    }
     for (const { kind, address, seconds } of this.faults) {
       const what = kind.replaceAll("_", " ");
       lines.push(`fault: ${what} at 0x${address.toString(16)}, after ${formatDuration(seconds)}`);
@@ -120,6 +134,22 @@ export class PoolReport {
     if (metrics.refusals > 0) figures.push(["refused", `${metrics.refusals}`]);
     return figures;
   }
+}
+
+/** Those of the whole life of the pool, from its samples and its live blocks. */
+function readPatterns(native: NativePool, { held, maxBytes }: PoolMetrics): Pattern[] {
+  const samples = native.read("samples", PoolSampleLayout).map((sample) => ({
+    time: sample.time_ns / 1e9,
+    used: sample.used_max,
+    held: sample.held_max,
+  }));
+  if (samples.length === 0) return [];
+  const counts = new Map<number, number>();
+  for (const { size } of native.read("blocks", PoolRecordLayout)) {
+    counts.set(size, (counts.get(size) ?? 0) + 1);
+  }
+  const sizes = [...counts].map(([size, count]) => ({ size, count }));
+  return findPatterns({ samples, sizes, devices: [{ name: "cpu", held, limit: maxBytes }] });
 }
 
 const faultNames = Object.keys(PoolFaultKind) as (keyof typeof PoolFaultKind)[];
