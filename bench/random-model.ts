@@ -89,7 +89,9 @@ export interface RandomModel extends Disposable {
 export function randomModel(config: DecoderConfig, precision: "fast" | "exact"): RandomModel {
   const fast = precision === "fast";
   const store = new WeightStore(storeSize({ config, scheme: { kind: "packed" } }, fast));
-  const embedding = Region.create(2 * config.vocabularySize * config.hiddenSize);
+  const embedding = Region.create(2 * config.vocabularySize * config.hiddenSize, {
+    tag: "weights",
+  });
   const weights = new Making(config, store).all(embedding, fast);
   const idCount = Math.min(livelyIds, config.vocabularySize);
   const random = randomWords(4);

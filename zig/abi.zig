@@ -197,9 +197,28 @@ pub const RunStatus = extern struct {
     fault_detail: i64,
 };
 
+/// What a region is for.
+pub const MemoryTag = @import("memory/engine.zig").Tag;
+
+/// The engine's memory in bytes.
 pub const MemoryMetrics = extern struct {
-    used: u64,
+    /// By tag, as they were asked for.
+    used_weights: u64,
+    used_kv_cache: u64,
+    used_arena: u64,
+    used_input: u64,
+    used_staging: u64,
+    used_tensor: u64,
+    used_other: u64,
+    used_bookkeeping: u64,
+    /// The most that was used at once, of all tags.
     peak: u64,
+    /// In whole spans and units: what the limit is about, 0 where there is none.
+    held: u64,
+    limit: u64,
+    /// What may be resident: held, kept for reuse, and the pool's own tables.
+    total: u64,
+    /// Files in use in place.
     mapped: u64,
     region_count: u32,
     reserved: u32,
@@ -281,7 +300,7 @@ pub const functions = .{
     .bn_core_close = .{ .args = .{}, .returns = .i32 },
     .bn_error_text = .{ .args = .{ .buffer = .ptr, .size = .u32 }, .returns = .u32 },
     .bn_region_create = .{
-        .args = .{ .size = .f64, .sparse = .u32, .handle = .ptr },
+        .args = .{ .size = .f64, .tag = .u32, .sparse = .u32, .handle = .ptr },
         .returns = .i32,
     },
     .bn_region_map = .{
@@ -350,6 +369,8 @@ pub const functions = .{
     },
     .bn_pool_validate = .{ .args = .{ .pool = .u32, .damaged = .ptr }, .returns = .i32 },
     .bn_pool_trim = .{ .args = .{ .pool = .u32 }, .returns = .i32 },
+    .bn_memory_watch = .{ .args = .{ .level = .u32, .debug = .u32 }, .returns = .i32 },
+    .bn_memory_limit = .{ .args = .{ .size = .f64 }, .returns = .i32 },
     .bn_program_create = .{
         .args = .{ .blob = .ptr, .size = .u32, .handle = .ptr },
         .returns = .i32,

@@ -19,6 +19,7 @@ const enums = .{
     .RegionKind = abi.RegionKind,
     .InstrFlag = abi.InstrFlag,
     .RunState = abi.RunState,
+    .MemoryTag = abi.MemoryTag,
     .Probe = abi.Probe,
     .Isa = abi.Isa,
     .MapMode = abi.MapMode,

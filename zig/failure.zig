@@ -4,6 +4,7 @@
 const std = @import("std");
 const abi = @import("abi.zig");
 const driver = @import("program/driver.zig");
+const engine = @import("memory/engine.zig");
 const programs = @import("program/program.zig");
 const regions = @import("memory/regions.zig");
 
@@ -43,7 +44,7 @@ pub fn from(err: Failure) Status {
         error.InvalidHandle => fail(.invalid_handle, "no such object, or already released", .{}),
         error.InUse => fail(.in_use, "a run is using it", .{}),
         error.InvalidProgram => fail(.invalid_program, "the program is not valid", .{}),
-        error.OutOfMemory => fail(.out_of_memory, "the system has no memory left", .{}),
+        error.OutOfMemory => failWith(.out_of_memory, {}, explainRefusal),
         error.TooCostly => fail(.too_costly, "too much work to do at once; submit it", .{}),
         error.Unsupported => fail(.unsupported, "the core is closing", .{}),
         error.FileNotFound => fail(.io, "the file cannot be opened", .{}),
@@ -51,6 +52,10 @@ pub fn from(err: Failure) Status {
         error.FileTruncated => fail(.io, "the file is shorter than expected", .{}),
         error.MapFailed => fail(.io, "the file cannot be mapped", .{}),
     };
+}
+
+fn explainRefusal(_: void, to: []u8) []const u8 {
+    return engine.takeRefusal(to);
 }
 
 /// A count that came as a double: JavaScript's numbers hold every size there is.

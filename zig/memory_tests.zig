@@ -8,6 +8,7 @@ test {
     _ = @import("memory/buddy_test.zig");
     _ = @import("memory/decay.zig");
     _ = @import("memory/direct.zig");
+    _ = @import("memory/engine.zig");
     _ = @import("memory/explain.zig");
     _ = @import("memory/failure_test.zig");
     _ = @import("memory/hybrid_test.zig");

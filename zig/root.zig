@@ -7,9 +7,9 @@ const abi = @import("abi.zig");
 const abi_hash = @import("abi_hash.zig");
 const dispatch = @import("dispatch.zig");
 const driver = @import("program/driver.zig");
+const engine = @import("memory/engine.zig");
 const failure = @import("failure.zig");
 const os = @import("threads/os.zig");
-const pages = @import("memory/pages.zig");
 const probe = @import("program/probe.zig");
 const programs = @import("program/program.zig");
 const regions = @import("memory/regions.zig");
@@ -79,11 +79,14 @@ export fn bn_error_text(buffer: [*]u8, size: u32) u32 {
     return @intCast(count);
 }
 
-/// `sparse` is 1 for memory that fills bit by bit, as a cache does.
-export fn bn_region_create(size: f64, sparse: u32, handle: *u32) Status {
-    const bytes = whole(size) orelse return notWhole();
-    const use: pages.Use = if (sparse == 0) .dense else .sparse;
-    handle.* = regions.create(bytes, use) catch |err| return from(err);
+/// `tag` is an `abi.MemoryTag`; `sparse` is 1 for memory that fills bit by bit, as a cache does.
+export fn bn_region_create(size: f64, tag: u32, sparse: u32, handle: *u32) Status {
+    if (tag >= engine.tag_count) return fail(.invalid_argument, "no such memory tag", .{});
+    handle.* = regions.create(.{
+        .size = @intCast(whole(size) orelse return notWhole()),
+        .tag = @enumFromInt(tag),
+        .sparse = sparse != 0,
+    }) catch |err| return from(err);
     return .ok;
 }
 
@@ -171,14 +174,38 @@ export fn bn_memory_system(memory: *abi.SystemMemory) Status {
 }
 
 export fn bn_memory_metrics(metrics: *abi.MemoryMetrics) Status {
-    const now = regions.metrics();
-    metrics.* = .{
-        .used = now.used,
-        .peak = now.peak,
-        .mapped = now.mapped,
-        .region_count = now.region_count,
-        .reserved = 0,
-    };
+    const now = engine.holdings();
+    metrics.* = std.mem.zeroes(abi.MemoryMetrics);
+    metrics.peak = now.pool.peak_used;
+    metrics.held = now.pool.held;
+    metrics.total = now.pool.total;
+    metrics.limit = if (now.pool.size_max == std.math.maxInt(u64)) 0 else now.pool.size_max;
+    metrics.mapped = now.pool.mapped_files;
+    metrics.region_count = regions.table.open_count;
+    inline for (@typeInfo(abi.MemoryTag).@"enum".fields) |tag| {
+        @field(metrics, "used_" ++ tag.name) = now.used[tag.value];
+    }
+    return .ok;
+}
+
+/// How closely the engine's pool is watched, a tracking level and 1 for debug mode: before its
+/// first use. Refused when it is in use already, otherwise watched.
+export fn bn_memory_watch(level: u32, debug: u32) Status {
+    if (level > @intFromEnum(abi.PoolLevel.detailed)) {
+        return fail(.invalid_argument, "no such tracking level", .{});
+    }
+    if (engine.configure(.{ .level = @enumFromInt(level), .debug = debug != 0 })) return .ok;
+    return fail(.invalid_argument, "the memory pool is in use already", .{});
+}
+
+/// Bytes that the engine's pool may hold; infinity is no limit.
+export fn bn_memory_limit(size: f64) Status {
+    const bytes = if (size == std.math.inf(f64))
+        std.math.maxInt(u64)
+    else
+        whole(size) orelse return notWhole();
+    const pool = engine.pool() catch |err| return from(err);
+    pool.setLimit(bytes);
     return .ok;
 }
 
@@ -193,7 +220,7 @@ export fn bn_program_create(blob: [*]const u8, size: u32, handle: *u32) Status {
                 report.reason,
             }),
         };
-    handle.* = programs.table.add(regions.gpa, program) catch |err| {
+    handle.* = programs.table.add(engine.gpa, program) catch |err| {
         program.destroy();
         return from(err);
     };

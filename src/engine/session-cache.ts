@@ -71,7 +71,7 @@ export class SessionCache implements Disposable {
     const pages = pagesFor(length);
     if (this.#packedPages !== undefined || pages === 0) return 0;
     const whole = this.#region;
-    this.#region = Region.create(this.#pageBytes * pages);
+    this.#region = Region.create(this.#pageBytes * pages, { tag: "kv-cache" });
     this.#packedPages = pages;
     this.#touchedPages = pages;
     this.#copy({ from: whole, fromShape: this.#shape, to: this.#region, pages });
@@ -118,7 +118,7 @@ interface PageCopy {
 }
 
 function reserve(shape: CacheShape): Region {
-  return Region.create(cacheSize(shape), { sparse: true });
+  return Region.create(cacheSize(shape), { sparse: true, tag: "kv-cache" });
 }
 
 function pagesFor(positions: number): number {

@@ -41,7 +41,7 @@ export class MappedFile implements Disposable {
 
   /** A part of a file in memory of its own, by checked reads: safe whatever becomes of the file. */
   static copy(source: FileRange): Region {
-    const region = Region.create(source.size);
+    const region = Region.create(source.size, { tag: "staging" });
     try {
       region.readFile(source);
       return region;

@@ -108,7 +108,7 @@ export class MatrixEncoder implements Disposable {
     const known = this.#buffers.get(name);
     if (known && known.size >= size) return known;
     known?.[Symbol.dispose]();
-    const region = Region.create(Math.ceil(size / 64) * 64);
+    const region = Region.create(Math.ceil(size / 64) * 64, { tag: "staging" });
     this.#buffers.set(name, region);
     return region;
   }

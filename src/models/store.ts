@@ -31,7 +31,7 @@ export class WeightStore implements Disposable {
 
   /** `size` must hold all that `allocate` will be asked for; see `reserveSize`. */
   constructor(size: number) {
-    this.region = Region.create(size);
+    this.region = Region.create(size, { tag: "weights" });
   }
 
   /** Bytes of packed weights and norms. */
@@ -76,7 +76,7 @@ export class WeightStore implements Disposable {
 
   /** Ternary blocks, each with a scale of its own, as f16 in memory of its own. */
   async expanded(entry: TensorEntry): Promise<Weight> {
-    const region = Region.create(expandedSize(entry));
+    const region = Region.create(expandedSize(entry), { tag: "weights" });
     this.#owned.push(region);
     new Float16Array(region.bytes().buffer).set(await readFloats(entry));
     return { region, offset: 0, dtype: "f16", layout: "strided", shape: entry.shape };

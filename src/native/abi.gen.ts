@@ -1,6 +1,6 @@
 // Written by `zig build abi` from zig/abi.zig. Do not edit.
 
-export const abiHash = 0x3ea402de;
+export const abiHash = 0xebec0830;
 export const blobMagic = 0x504e5442;
 export const noSym = 0xffff;
 export const noSlot = 0xffffffff;
@@ -151,6 +151,18 @@ export const RunState = {
   failed: 4,
 } as const;
 export type RunStateName = keyof typeof RunState;
+
+export const MemoryTag = {
+  weights: 0,
+  kv_cache: 1,
+  arena: 2,
+  input: 3,
+  staging: 4,
+  tensor: 5,
+  other: 6,
+  bookkeeping: 7,
+} as const;
+export type MemoryTagName = keyof typeof MemoryTag;
 
 export const Probe = {
   read_bytes_per_second: 0,
@@ -351,12 +363,22 @@ export const RunStatusLayout = {
 } as const;
 
 export const MemoryMetricsLayout = {
-  size: 32,
+  size: 112,
   fields: {
-    used: [0, "u64"],
-    peak: [8, "u64"],
-    mapped: [16, "u64"],
-    region_count: [24, "u32"],
+    used_weights: [0, "u64"],
+    used_kv_cache: [8, "u64"],
+    used_arena: [16, "u64"],
+    used_input: [24, "u64"],
+    used_staging: [32, "u64"],
+    used_tensor: [40, "u64"],
+    used_other: [48, "u64"],
+    used_bookkeeping: [56, "u64"],
+    peak: [64, "u64"],
+    held: [72, "u64"],
+    limit: [80, "u64"],
+    total: [88, "u64"],
+    mapped: [96, "u64"],
+    region_count: [104, "u32"],
   },
 } as const;
 
@@ -511,7 +533,7 @@ export const functions = {
   bn_core_probe: { args: ["u32", "u32", "f64", "ptr"], returns: "i32" },
   bn_core_close: { args: [], returns: "i32" },
   bn_error_text: { args: ["ptr", "u32"], returns: "u32" },
-  bn_region_create: { args: ["f64", "u32", "ptr"], returns: "i32" },
+  bn_region_create: { args: ["f64", "u32", "u32", "ptr"], returns: "i32" },
   bn_region_map: { args: ["ptr", "u32", "f64", "u32", "ptr"], returns: "i32" },
   bn_region_read: { args: ["u32", "f64", "ptr", "u32", "f64", "f64"], returns: "i32" },
   bn_region_address: { args: ["u32", "ptr"], returns: "i32" },
@@ -535,6 +557,8 @@ export const functions = {
   bn_pool_explain: { args: ["u32", "f64", "ptr", "u32"], returns: "u32" },
   bn_pool_validate: { args: ["u32", "ptr"], returns: "i32" },
   bn_pool_trim: { args: ["u32"], returns: "i32" },
+  bn_memory_watch: { args: ["u32", "u32"], returns: "i32" },
+  bn_memory_limit: { args: ["f64"], returns: "i32" },
   bn_program_create: { args: ["ptr", "u32", "ptr"], returns: "i32" },
   bn_program_forgetter: { args: ["ptr"], returns: "i32" },
   bn_program_release: { args: ["u32"], returns: "i32" },

@@ -4,7 +4,16 @@
  */
 import { dlopen, JSCallback, toArrayBuffer } from "bun:ffi";
 import { BitNetError, type ErrorCode } from "../errors/index.ts";
-import { abiHash, CoreInfoLayout, functions, Isa, type IsaName, Probe, Status } from "./abi.gen.ts";
+import {
+  abiHash,
+  CoreInfoLayout,
+  functions,
+  Isa,
+  type IsaName,
+  PoolLevel,
+  Probe,
+  Status,
+} from "./abi.gen.ts";
 import { locateCore } from "./locate.ts";
 import { decodeStruct, type StructValues } from "./structs.ts";
 
@@ -45,6 +54,7 @@ export function core(): Functions {
     symbols = loadLibrary(locateCore());
     // In a Worker the core is open already, perhaps with other options than the environment's.
     if (readInfo(symbols).thread_count === 0) {
+      configureMemory();
       const threads = process.env.BITNET_THREADS;
       openCore({
         isa: (process.env.BITNET_ISA || "best") as IsaName,
@@ -53,6 +63,27 @@ export function core(): Functions {
     }
   }
   return symbols;
+}
+
+/**
+ * Sets up the engine's memory as the environment wishes, before its first use:
+ * BITNET_MEMORY_TRACKING (none, basic, standard, detailed), BITNET_MEMORY_DEBUG=1 for guards and
+ * poison, BITNET_MEMORY_LIMIT in bytes.
+ */
+function configureMemory(): void {
+  const { BITNET_MEMORY_TRACKING, BITNET_MEMORY_DEBUG, BITNET_MEMORY_LIMIT } = process.env;
+  const name = BITNET_MEMORY_TRACKING || "basic";
+  if (!Object.hasOwn(PoolLevel, name)) {
+    throw new BitNetError(
+      "native/invalid-argument",
+      `BITNET_MEMORY_TRACKING: want ${Object.keys(PoolLevel).join(", ")}, got "${name}"`,
+    );
+  }
+  const level = PoolLevel[name as keyof typeof PoolLevel];
+  check(core().bn_memory_watch(level, BITNET_MEMORY_DEBUG ? 1 : 0), "watching the memory pool");
+  if (!BITNET_MEMORY_LIMIT) return;
+  const limit = core().bn_memory_limit(Number(BITNET_MEMORY_LIMIT));
+  check(limit, `BITNET_MEMORY_LIMIT: want bytes, got "${BITNET_MEMORY_LIMIT}"`);
 }
 
 /** Throws the core's last error of this thread unless `status` is ok. */

@@ -9,6 +9,7 @@ export {
   probeMachine,
 } from "./core.ts";
 export { useEmbeddedCore } from "./locate.ts";
+export { limitMemory, type MemoryMetrics, memoryMetrics, type RegionTag } from "./memory.ts";
 export { type MakeRoom, setMakeRoom } from "./out-of-memory.ts";
 export { bufferAt, NativePool, type NativePoolOptions, packManner } from "./pool.ts";
 export { PreparedRun, type PreparedShape } from "./prepared-run.ts";
@@ -16,9 +17,8 @@ export {
   type FileRange,
   type MapAdviceName,
   type MapModeName,
-  type MemoryMetrics,
-  memoryMetrics,
   Region,
+  type RegionOptions,
 } from "./region.ts";
 export {
   NativeProgram,

@@ -3,11 +3,11 @@
  * its handle object is collected. A run holds the regions it is bound to, whoever releases them.
  */
 import { BitNetError } from "../errors/index.ts";
-import { MapAdvice, MapMode, MemoryMetricsLayout } from "./abi.gen.ts";
+import { MapAdvice, MapMode } from "./abi.gen.ts";
 import { check, core, toArrayBuffer } from "./core.ts";
+import { type RegionTag, tagNumber } from "./memory.ts";
 import { allocating } from "./out-of-memory.ts";
 import { ownerOf } from "./owner.ts";
-import { decodeStruct } from "./structs.ts";
 
 /** Bytes of a file. */
 export interface FileRange {
@@ -21,6 +21,13 @@ export type MapModeName = keyof typeof MapMode;
 
 /** How a mapped file will be used: `will_need` begins to read it, `cold` lets it leave memory. */
 export type MapAdviceName = keyof typeof MapAdvice;
+
+export interface RegionOptions {
+  /** Fills bit by bit, and takes only what is touched. */
+  sparse?: boolean;
+  /** What it is for, as `memoryMetrics` tells it. */
+  tag?: RegionTag;
+}
 
 export class Region implements Disposable {
   readonly size: number;
@@ -41,13 +48,15 @@ export class Region implements Disposable {
   }
 
   /**
-   * A zeroed region of `size` bytes. One that is `sparse` fills bit by bit and takes only what is
-   * touched. @throws BitNetError `native/out-of-memory`, when nothing could be reclaimed either
+   * A zeroed region of `size` bytes.
+   * @throws BitNetError `native/out-of-memory`, saying who holds what, when the system or the limit
+   * (`limitMemory`) refuses and nothing could be reclaimed either
    */
-  static create(size: number, { sparse = false } = {}): Region {
+  static create(size: number, { sparse = false, tag = "other" }: RegionOptions = {}): Region {
     const handle = new Uint32Array(1);
     allocating(size, () => {
-      check(core().bn_region_create(size, sparse ? 1 : 0, handle), `allocating ${size} bytes`);
+      const status = core().bn_region_create(size, tagNumber(tag), sparse ? 1 : 0, handle);
+      check(status, `allocating ${size} bytes (${tag})`);
     });
     return new Region(handle[0]!, size, Math.min(size, ownerSizeMax));
   }
@@ -136,22 +145,6 @@ export class Region implements Disposable {
 
 /** Keeps a region while a buffer over it is in use. */
 const regionOf = new WeakMap<ArrayBuffer, Region>();
-
-export interface MemoryMetrics {
-  /** Bytes held now and at most, without mapped files. */
-  used: number;
-  peak: number;
-  mapped: number;
-  regions: number;
-}
-
-/** What the core's pool holds. */
-export function memoryMetrics(): MemoryMetrics {
-  const bytes = new Uint8Array(MemoryMetricsLayout.size);
-  check(core().bn_memory_metrics(bytes), "reading memory metrics");
-  const { used, peak, mapped, region_count } = decodeStruct(MemoryMetricsLayout, bytes);
-  return { used, peak, mapped, regions: region_count };
-}
 
 /** What the collector takes as urgent, at most: JavaScript's buffers end somewhere beyond. */
 const ownerSizeMax = 2 ** 30;

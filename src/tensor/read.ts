@@ -36,7 +36,7 @@ export function isComputed({ storage }: Value): boolean {
 export function filled(shape: Shape, dtype: DType, fill: (elements: TypedArray) => void): Value {
   const array = arrayOf(dtype);
   const size = Math.max(1, sizeOf(shape)) * array.BYTES_PER_ELEMENT;
-  const region = Region.create(size);
+  const region = Region.create(size, { tag: "tensor" });
   const storage: Storage = { kind: "state", name: "tensor", size, region, base: 0 };
   const value = new Value({ storage, dtype, dims: shape });
   if (sizeOf(shape) > 0) fill(elementsOf(value));

@@ -100,11 +100,11 @@ function compile({ nodes, leaves, roots }: Trace): Compiled {
 function allocate(roots: readonly Storage[]): void {
   let shared = 0;
   for (const { size } of roots) if (size < ownRegionMin) shared += roundUp(size);
-  const region = shared > 0 ? Region.create(shared) : undefined;
+  const region = shared > 0 ? Region.create(shared, { tag: "tensor" }) : undefined;
   let base = 0;
   for (const root of roots) {
     if (root.size >= ownRegionMin) {
-      root.region = Region.create(root.size);
+      root.region = Region.create(root.size, { tag: "tensor" });
       root.base = 0;
       continue;
     }

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { BitNetError, load, type Model, type Piece } from "../../src/index.ts";
-import { memoryMetrics } from "../../src/native/index.ts";
+import { limitMemory, memoryMetrics } from "../../src/native/index.ts";
 
 const opening = "Once upon a time";
 let model: Model;
@@ -173,6 +173,31 @@ describe("disposal", () => {
     expect(codeOf(() => own.generate(opening))).toBe("engine/disposed");
     expect(memoryMetrics().used).toBe(before.used);
     expect(memoryMetrics().mapped).toBe(before.mapped);
+  });
+});
+
+describe("a memory limit", () => {
+  test("refuses a model and a generation beyond it, and nothing of them stays", async () => {
+    const before = memoryMetrics();
+    try {
+      limitMemory(before.held + 2 ** 20);
+      await expect(load("fairy-tales")).rejects.toMatchObject({
+        code: "native/out-of-memory",
+        message: expect.stringContaining(": the memory limit is reached: wanted "),
+      });
+      expect(memoryMetrics().used).toBe(before.used);
+      limitMemory(Number.POSITIVE_INFINITY);
+      await using own = await load("fairy-tales");
+      limitMemory(0);
+      const refused = own.generate(opening, { maxTokens: 3 }).text();
+      expect(refused).rejects.toMatchObject({ code: "native/out-of-memory" });
+      await refused.catch(() => {});
+      limitMemory(Number.POSITIVE_INFINITY);
+      expect(await own.generate(opening, { maxTokens: 3 }).text()).not.toBe("");
+    } finally {
+      limitMemory(Number.POSITIVE_INFINITY);
+    }
+    expect(memoryMetrics().used).toBe(before.used);
   });
 });
 

@@ -331,6 +331,11 @@ pub const HybridMemoryPool = struct {
         return live;
     }
 
+    /// Sets what may be held from now on; what is held already stays.
+    pub fn setLimit(pool: *HybridMemoryPool, size_max: u64) void {
+        pool.tiers.limit.max.store(size_max, .monotonic);
+    }
+
     /// Gives back to the system what is free, as far as it can be had without stopping a thread.
     pub fn trim(pool: *HybridMemoryPool) void {
         if (pool.watch) |watch| watch.dismissAll();

@@ -5,14 +5,14 @@ const std = @import("std");
 const Counter = std.atomic.Value(u64);
 
 pub const Limit = struct {
-    max: u64 = std.math.maxInt(u64),
+    max: Counter = .init(std.math.maxInt(u64)),
     held: Counter = .init(0),
     peak: Counter = .init(0),
 
     /// Takes `size` bytes of what is left; false when that is too little.
     pub fn take(limit: *Limit, size: u64) bool {
         const now = limit.held.fetchAdd(size, .monotonic) + size;
-        if (now > limit.max) {
+        if (now > limit.max.load(.monotonic)) {
             _ = limit.held.fetchSub(size, .monotonic);
             return false;
         }
@@ -26,7 +26,7 @@ pub const Limit = struct {
 };
 
 test "limit: refuses what would go over it and counts nothing for that" {
-    var limit: Limit = .{ .max = 100 };
+    var limit: Limit = .{ .max = .init(100) };
     try std.testing.expect(limit.take(60));
     try std.testing.expect(!limit.take(41));
     try std.testing.expect(limit.take(40));

@@ -73,7 +73,7 @@ pub fn read(pool: *HybridMemoryPool) Metrics {
     metrics.peak_used = pool.tiers.small.ledger.peak.load(.monotonic);
     metrics.held = pool.tiers.limit.held.load(.monotonic);
     metrics.peak_held = pool.tiers.limit.peak.load(.monotonic);
-    metrics.size_max = pool.tiers.limit.max;
+    metrics.size_max = pool.tiers.limit.max.load(.monotonic);
     metrics.refused_count = pool.refused_count.load(.monotonic);
     metrics.mapped_files = pool.mapped_files.load(.monotonic);
     metrics.meta = pool.meta.reserved.load(.monotonic);

@@ -1,11 +1,12 @@
-//! Regions: the buffers that Programs bind. Small ones come from the size-classed allocator, large
-//! ones are whole pages, mapped files are used in place. Counts what is held and the most that was.
+//! Regions: the buffers that Programs bind. All memory comes from the engine's pool under a tag;
+//! mapped files are used in place, and the pool is told of them.
 
 const std = @import("std");
+const engine = @import("engine.zig");
 const files = @import("files.zig");
 const handles = @import("handles.zig");
 const mapping = @import("mapping.zig");
-const pages = @import("pages.zig");
+const system_pages = @import("system_pages.zig");
 
 pub const Mapping = mapping.Mapping;
 pub const Advice = mapping.Advice;
@@ -13,29 +14,25 @@ pub const Mode = mapping.Mode;
 
 pub const Error = error{ OutOfMemory, InvalidHandle, InUse, TooLarge } || mapping.Error;
 
-/// From here on a region has pages of its own.
-const direct_size_min = 1 << 20;
 /// No region is larger: far beyond any machine, and sums of offsets cannot overflow.
 const size_max = 1 << 46;
-const alignment: std.mem.Alignment = .@"64";
 
-/// Bookkeeping and small regions; thread-safe, without a C library.
-pub const gpa = std.heap.smp_allocator;
+const gpa = engine.gpa;
 
 pub const Region = struct {
-    memory: []align(64) u8,
+    memory: []align(engine.alignment) u8,
     kind: Kind,
 
-    pub const Kind = union(enum) { small, pages, file: Mapping };
+    pub const Kind = union(enum) { pool: engine.Tag, file: Mapping };
 
     pub fn destroy(region: *Region) void {
         switch (region.kind) {
-            .small => gpa.free(region.memory),
-            .pages => pages.free(@alignCast(region.memory)),
-            .file => |file| file.close(),
+            .pool => |tag| engine.free(region.memory, tag),
+            .file => |file| {
+                noteFile(region.memory.len, -1);
+                file.close();
+            },
         }
-        const counter = if (region.kind == .file) &mapped else &used;
-        _ = counter.fetchSub(region.memory.len, .monotonic);
         gpa.destroy(region);
     }
 
@@ -47,32 +44,23 @@ pub const Region = struct {
 };
 
 pub var table: handles.Table(Region) = .{};
-var used: std.atomic.Value(u64) = .init(0);
-var peak: std.atomic.Value(u64) = .init(0);
-var mapped: std.atomic.Value(u64) = .init(0);
 
-/// A zeroed region of `size` bytes.
-pub fn create(size: u64, use: pages.Use) Error!u32 {
-    if (size == 0 or size > size_max) return error.TooLarge;
-    const region = try allocate(@intCast(size), use);
+/// A zeroed region of `request.size` bytes.
+pub fn create(request: engine.Request) Error!u32 {
+    if (request.size == 0 or request.size > size_max) return error.TooLarge;
+    const region = try allocate(request);
     errdefer region.destroy();
     return table.add(gpa, region);
 }
 
 /// A region outside the table, owned by the caller: arenas and input copies.
-pub fn allocate(size: usize, use: pages.Use) error{OutOfMemory}!*Region {
+pub fn allocate(request: engine.Request) error{OutOfMemory}!*Region {
     const region = try gpa.create(Region);
     errdefer gpa.destroy(region);
-    if (size >= direct_size_min) {
-        const memory = pages.allocate(size, use) orelse return error.OutOfMemory;
-        region.* = .{ .memory = memory, .kind = .pages };
-    } else {
-        const memory = try gpa.alignedAlloc(u8, alignment, size);
-        @memset(memory, 0);
-        region.* = .{ .memory = memory, .kind = .small };
-    }
-    const now_used = used.fetchAdd(region.memory.len, .monotonic) + region.memory.len;
-    _ = peak.fetchMax(now_used, .monotonic);
+    region.* = .{
+        .memory = try engine.allocate(request),
+        .kind = .{ .pool = request.tag },
+    };
     return region;
 }
 
@@ -85,8 +73,13 @@ pub fn mapFile(path: []const u8, size: u64, mode: Mode) Error!u32 {
     errdefer gpa.destroy(region);
     region.* = .{ .memory = file.memory, .kind = .{ .file = file } };
     const handle = try table.add(gpa, region);
-    _ = mapped.fetchAdd(file.memory.len, .monotonic);
+    noteFile(file.memory.len, 1);
     return handle;
+}
+
+fn noteFile(size: usize, sign: i2) void {
+    const pool = engine.pool() catch unreachable; // the region itself lies in it
+    pool.noteMappedFile(sign * @as(i64, @intCast(size)));
 }
 
 pub const Source = struct { path: []const u8, offset: u64, size: u64 };
@@ -124,34 +117,29 @@ pub fn discard(handle: u32, offset: u64, size: u64) Error!u64 {
     defer table.drop(handle);
     if (region.kind == .file) return error.InvalidHandle;
     const part = try region.part(offset, size);
-    return pages.discard(part);
+    return system_pages.discardWithin(part);
 }
 
-pub const Metrics = struct { used: u64, peak: u64, mapped: u64, region_count: u32 };
-
-pub fn metrics() Metrics {
-    return .{
-        .used = used.load(.monotonic),
-        .peak = peak.load(.monotonic),
-        .mapped = mapped.load(.monotonic),
-        .region_count = table.open_count,
-    };
-}
-
-test "regions: what is created is zeroed, counted, and gone after its release" {
-    const before = metrics();
-    const small = try create(1000, .dense);
-    const large = try create(3 << 20, .sparse);
+test "regions: what is created is zeroed, tagged, and gone after its release" {
+    const before = engine.holdings();
+    const small = try create(.{ .size = 1000, .tag = .staging });
+    const large = try create(.{ .size = 3 << 20, .tag = .kv_cache, .sparse = true });
     const region = try table.hold(large);
     for (region.memory) |byte| try std.testing.expectEqual(@as(u8, 0), byte);
     table.drop(large);
-    try std.testing.expectEqual(before.used + 1000 + (3 << 20), metrics().used);
+    const now = engine.holdings();
+    const of_staging = @intFromEnum(engine.Tag.staging);
+    const of_cache = @intFromEnum(engine.Tag.kv_cache);
+    try std.testing.expectEqual(before.used[of_staging] + 1000, now.used[of_staging]);
+    try std.testing.expectEqual(before.used[of_cache] + (3 << 20), now.used[of_cache]);
     try std.testing.expectEqual(2 << 20, try discard(large, 1 << 20, 2 << 20));
     try std.testing.expectEqual(0, try discard(small, 0, 1000));
     try std.testing.expectError(error.TooLarge, discard(large, 1, 3 << 20));
     try table.release(small);
     try table.release(large);
-    try std.testing.expectEqual(before.used, metrics().used);
-    try std.testing.expectError(error.TooLarge, create(1 << 60, .dense));
+    const after = engine.holdings();
+    try std.testing.expectEqual(before.used[of_staging], after.used[of_staging]);
+    try std.testing.expectEqual(before.used[of_cache], after.used[of_cache]);
+    try std.testing.expectError(error.TooLarge, create(.{ .size = 1 << 60, .tag = .other }));
     try std.testing.expectError(error.FileNotFound, mapFile("no/such/file", 10, .read_only));
 }

@@ -132,7 +132,7 @@ fn cacheCount(small: *Small) usize {
 
 test "small: the limit refuses, and frees make room" {
     var fixture: Fixture = .{};
-    fixture.limit.max = 1 << 20;
+    fixture.limit.max = .init(1 << 20);
     try fixture.start();
     const cache = fixture.small.ownCache().?;
     const class = size_class.of(60_000);

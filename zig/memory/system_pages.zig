@@ -78,6 +78,22 @@ pub fn discard(memory: [*]u8, size: usize) void {
     }
 }
 
+/// Gives whole pages within `memory` back to the system, which may be read and written again, and
+/// tells their bytes. What they hold then is not defined.
+pub fn discardWithin(memory: []u8) usize {
+    const own_size = std.heap.pageSize();
+    const start = std.mem.alignForward(usize, @intFromPtr(memory.ptr), own_size);
+    const end = std.mem.alignBackward(usize, @intFromPtr(memory.ptr) + memory.len, own_size);
+    if (end <= start) return 0;
+    const whole: [*]u8 = @ptrFromInt(start);
+    switch (native_os) {
+        .linux => _ = linux.madvise(whole, end - start, linux.MADV.DONTNEED),
+        .windows => _ = DiscardVirtualMemory(whole, end - start),
+        else => _ = madvise(whole, end - start, advice_free),
+    }
+    return end - start;
+}
+
 pub fn adviseHuge(memory: [*]u8, size: usize, huge: bool) void {
     if (native_os != .linux) return;
     _ = linux.madvise(memory, size, if (huge) linux.MADV.HUGEPAGE else linux.MADV.NOHUGEPAGE);
@@ -96,6 +112,7 @@ const page_readwrite: u32 = 4;
 const prot_read_write: c_int = 3;
 const map_fixed: c_int = 0x10;
 const map_private_anonymous: c_int = 0x1002;
+const advice_free: c_int = 5;
 
 extern fn mmap(
     hint: ?*anyopaque,
@@ -106,6 +123,8 @@ extern fn mmap(
     offset: i64,
 ) ?*anyopaque;
 extern fn munmap(address: *anyopaque, size: usize) c_int;
+extern fn madvise(address: *const anyopaque, size: usize, advice: c_int) c_int;
+extern "kernel32" fn DiscardVirtualMemory(address: *anyopaque, size: usize) callconv(.winapi) u32;
 extern "kernel32" fn VirtualAlloc(
     address: ?*anyopaque,
     size: usize,

@@ -6,39 +6,40 @@ const hybrid = @import("hybrid.zig");
 pub const TaggedAllocator = struct {
     pool: *hybrid.HybridMemoryPool,
     tag: hybrid.Tag,
+    /// Hears why a block was refused: the interface itself knows only that it was.
+    refused: ?*const fn (size: usize, err: hybrid.Error) void = null,
 
     /// The tagged allocator must not move while it is in use.
     pub fn allocator(tagged: *TaggedAllocator) std.mem.Allocator {
         return .{ .ptr = tagged, .vtable = &.{
             .alloc = alloc,
-            .resize = refuseResize,
-            .remap = refuseRemap,
+            .resize = std.mem.Allocator.noResize,
+            .remap = std.mem.Allocator.noRemap,
             .free = free,
         } };
     }
 
-    fn alloc(raw: *anyopaque, size: usize, alignment: std.mem.Alignment, _: usize) ?[*]u8 {
+    pub fn alloc(raw: *anyopaque, size: usize, alignment: std.mem.Alignment, _: usize) ?[*]u8 {
         const tagged: *TaggedAllocator = @ptrCast(@alignCast(raw));
         const memory = tagged.pool.allocate(.{
             .size = size,
             .alignment = alignment.toByteUnits(),
             .tag = tagged.tag,
-        }) catch return null;
+        }) catch |err| {
+            if (tagged.refused) |tell| tell(size, err);
+            return null;
+        };
         return memory.ptr;
     }
 
-    fn free(raw: *anyopaque, memory: []u8, _: std.mem.Alignment, _: usize) void {
+    pub fn free(raw: *anyopaque, memory: []u8, _: std.mem.Alignment, _: usize) void {
         const tagged: *TaggedAllocator = @ptrCast(@alignCast(raw));
-        // Zig's own rules forbid what could be refused here.
-        tagged.pool.free(memory, tagged.tag) catch unreachable;
-    }
-
-    fn refuseResize(_: *anyopaque, _: []u8, _: std.mem.Alignment, _: usize, _: usize) bool {
-        return false;
-    }
-
-    fn refuseRemap(_: *anyopaque, _: []u8, _: std.mem.Alignment, _: usize, _: usize) ?[*]u8 {
-        return null;
+        tagged.pool.free(memory, tagged.tag) catch |err| switch (err) {
+            // Debug mode has noted it for the report; the block is freed.
+            error.GuardDamaged => {},
+            // Zig's own rules forbid it.
+            error.ForeignPointer, error.DoubleFree, error.WrongSize => unreachable,
+        };
     }
 };
 

@@ -47,7 +47,7 @@ pub const Tiers = struct {
         options: Options,
     ) error{OutOfMemory}!void {
         tiers.source = source;
-        tiers.limit = .{ .max = options.size_max };
+        tiers.limit = .{ .max = .init(options.size_max) };
         tiers.buddy = try .init(source, meta, .{
             .huge_pages = options.huge_pages,
             .idle_size_max = options.idle_size_max,
@@ -82,7 +82,8 @@ pub const Tiers = struct {
         if (cache.allocate(class)) |memory| return memory;
         const span_size = @as(u64, size_class.cutOf(class).slices) * spans.slice_size;
         const held = tiers.limit.held.load(.monotonic);
-        return if (span_size > tiers.limit.max -| held) error.LimitReached else error.OutOfMemory;
+        const max = tiers.limit.max.load(.monotonic);
+        return if (span_size > max -| held) error.LimitReached else error.OutOfMemory;
     }
 
     fn allocateBuddy(tiers: *Tiers, shape: Shape) Error![*]u8 {

@@ -3,12 +3,13 @@
 
 const std = @import("std");
 const abi = @import("../abi.zig");
+const engine = @import("../memory/engine.zig");
 const files = @import("../memory/files.zig");
 const programs = @import("program.zig");
 const regions = @import("../memory/regions.zig");
 const task = @import("../kernels/task.zig");
 
-const gpa = regions.gpa;
+const gpa = engine.gpa;
 
 pub const Error = error{ InvalidArgument, InvalidHandle, OutOfMemory } || files.Error;
 

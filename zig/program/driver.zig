@@ -4,15 +4,15 @@
 const std = @import("std");
 const abi = @import("../abi.zig");
 const bind = @import("bind.zig");
+const engine = @import("../memory/engine.zig");
 const execute = @import("execute.zig");
 const handles = @import("../memory/handles.zig");
 const os = @import("../threads/os.zig");
-const pages = @import("../memory/pages.zig");
 const pool_threads = @import("../threads/pool.zig");
 const regions = @import("../memory/regions.zig");
 const sync = @import("../threads/sync.zig");
 
-const gpa = regions.gpa;
+const gpa = engine.gpa;
 
 /// Steps a run takes before the next run has its turn.
 const quantum_steps = 8;
@@ -94,8 +94,7 @@ pub fn runNow(program: u32, args: []const u8, status: *abi.RunStatus) Error!void
     inline_mutex.lock();
     defer inline_mutex.unlock();
     if (inline_scratch == null) {
-        inline_scratch = pages.allocate(pool_threads.scratch_size, .dense) orelse
-            return error.OutOfMemory;
+        inline_scratch = try pool_threads.allocateScratch();
     }
     const ticket = try prepare(program, args, .inline_run);
     defer ticket.discard();

@@ -4,8 +4,8 @@
 const std = @import("std");
 const abi = @import("../abi.zig");
 const dispatch = @import("../dispatch.zig");
+const engine = @import("../memory/engine.zig");
 const os = @import("../threads/os.zig");
-const pages = @import("../memory/pages.zig");
 const pool_threads = @import("../threads/pool.zig");
 
 pub const Error = error{OutOfMemory};
@@ -47,8 +47,8 @@ pub fn measure(kind: abi.Probe, threads: u32, seconds: f64) Error!f64 {
     const count = try pool.grow(wanted);
     if (count == 0) return error.OutOfMemory;
     const size: usize = if (kind == .read_bytes_per_second) @as(usize, read_size) * count else 4096;
-    const memory = pages.allocate(size, .dense) orelse return error.OutOfMemory;
-    defer pages.free(memory);
+    const memory = try engine.allocate(.{ .size = size, .tag = .other });
+    defer engine.free(memory, .other);
     @memset(memory, 1);
 
     var best: f64 = 0;

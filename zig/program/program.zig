@@ -3,12 +3,13 @@
 const std = @import("std");
 const abi = @import("../abi.zig");
 const blob_format = @import("blob.zig");
+const engine = @import("../memory/engine.zig");
 const handles = @import("../memory/handles.zig");
 const regions = @import("../memory/regions.zig");
 const sync = @import("../threads/sync.zig");
 const validation = @import("validate.zig");
 
-const gpa = regions.gpa;
+const gpa = engine.gpa;
 
 pub const Error = error{ InvalidProgram, OutOfMemory };
 
@@ -86,6 +87,7 @@ pub fn allocateKind(
     blob: *const blob_format.Blob,
     kind: abi.RegionKind,
 ) error{OutOfMemory}![]*regions.Region {
+    const tag: engine.Tag = if (kind == .arena) .arena else .input;
     var list: std.ArrayList(*regions.Region) = .empty;
     errdefer {
         for (list.items) |region| region.destroy();
@@ -95,7 +97,7 @@ pub fn allocateKind(
         if (region.kind != @intFromEnum(kind)) continue;
         try list.ensureUnusedCapacity(gpa, 1);
         const size: usize = @intCast(@max(64, region.size_at_max));
-        list.appendAssumeCapacity(try regions.allocate(size, .dense));
+        list.appendAssumeCapacity(try regions.allocate(.{ .size = size, .tag = tag }));
     }
     return list.toOwnedSlice(gpa);
 }

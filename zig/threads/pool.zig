@@ -3,8 +3,8 @@
 //! sleep through it.
 
 const std = @import("std");
+const gpa = @import("../memory/engine.zig").gpa;
 const os = @import("os.zig");
-const pages = @import("../memory/pages.zig");
 const sync = @import("sync.zig");
 
 pub const worker_count_max = 64;
@@ -17,7 +17,12 @@ pub const Job = struct {
     worker_count: u32,
 };
 
-pub const Scratch = []align(std.heap.page_size_min) u8;
+pub const Scratch = []align(64) u8;
+
+/// Private memory of one more worker, to be freed by `gpa` where the pool does not.
+pub fn allocateScratch() error{OutOfMemory}!Scratch {
+    return gpa.alignedAlloc(u8, .@"64", scratch_size);
+}
 
 pub const Pool = struct {
     workers: [worker_count_max]Worker = undefined,
@@ -39,7 +44,7 @@ pub const Pool = struct {
     /// Makes sure of `count` workers and returns how many there are, at most that.
     pub fn grow(pool: *Pool, count: u32) error{OutOfMemory}!u32 {
         while (pool.count < @min(count, worker_count_max)) {
-            const scratch = pages.allocate(scratch_size, .dense) orelse return error.OutOfMemory;
+            const scratch = try allocateScratch();
             const worker = &pool.workers[pool.count];
             worker.* = .{
                 .pool = pool,
@@ -49,7 +54,7 @@ pub const Pool = struct {
             };
             if (worker.index > 0) {
                 worker.thread = os.Thread.spawn(Worker, worker, loop) catch {
-                    pages.free(scratch);
+                    gpa.free(scratch);
                     break;
                 };
             }
@@ -72,7 +77,7 @@ pub const Pool = struct {
         for (pool.workers[0..pool.count]) |*worker| {
             worker.start.signal();
             if (worker.index > 0) worker.thread.join();
-            pages.free(worker.scratch);
+            gpa.free(worker.scratch);
         }
         pool.* = .{};
     }
