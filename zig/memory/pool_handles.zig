@@ -2,11 +2,14 @@
 //! holder uses its handle only while it holds, so that looking one up takes two loads and no lock.
 
 const std = @import("std");
+const engine = @import("engine.zig");
 const hybrid = @import("hybrid.zig");
 const Mutex = @import("../threads/sync.zig").Mutex;
 
 const HybridMemoryPool = hybrid.HybridMemoryPool;
 
+/// The engine's own pool, which nobody holds and nobody ends.
+const engine_handle = 0;
 const index_bits = 10;
 pub const count_max = 1 << index_bits;
 
@@ -37,17 +40,22 @@ pub fn create(options: hybrid.Options) error{ OutOfMemory, TooManyPools }!u32 {
     return handle;
 }
 
-/// The pool of a handle that the caller holds; null for any other number.
+/// The pool of a handle that the caller holds, the engine's for 0; null for any other number.
 pub inline fn find(handle: u32) ?*HybridMemoryPool {
+    if (handle == engine_handle) return engine.pool() catch null;
     const slot = &slots[handle % count_max];
-    if (slot.handle.load(.acquire) != handle or handle == 0) return null;
-    return slot.pool;
+    return if (slot.handle.load(.acquire) == handle) slot.pool else null;
+}
+
+fn findHeld(handle: u32) error{InvalidHandle}!*HybridMemoryPool {
+    if (handle == engine_handle) return error.InvalidHandle;
+    return find(handle) orelse error.InvalidHandle;
 }
 
 pub fn hold(handle: u32) error{InvalidHandle}!void {
     mutex.lock();
     defer mutex.unlock();
-    if (find(handle) == null) return error.InvalidHandle;
+    _ = try findHeld(handle);
     slots[handle % count_max].holders += 1;
 }
 
@@ -55,7 +63,7 @@ pub fn hold(handle: u32) error{InvalidHandle}!void {
 pub fn release(handle: u32) error{InvalidHandle}!void {
     mutex.lock();
     defer mutex.unlock();
-    const pool = find(handle) orelse return error.InvalidHandle;
+    const pool = try findHeld(handle);
     const slot = &slots[handle % count_max];
     slot.holders -= 1;
     if (slot.holders > 0) return;
@@ -75,7 +83,8 @@ test "pool handles: a pool lives until its last holder is gone, and stale handle
     try release(handle);
     try std.testing.expectEqual(null, find(handle));
     try std.testing.expectError(error.InvalidHandle, release(handle));
-    try std.testing.expectError(error.InvalidHandle, hold(0));
+    try std.testing.expectError(error.InvalidHandle, hold(engine_handle));
+    try std.testing.expectEqual(try engine.pool(), find(engine_handle).?);
     const next = try create(.{});
     try std.testing.expect(next != handle);
     try release(next);
