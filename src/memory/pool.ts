@@ -18,8 +18,10 @@ import {
   type PoolOptions,
   type TrackingLevel,
 } from "./options.ts";
+import { PoolReclaim } from "./pool-reclaim.ts";
 import type { PressureEvent, PressureReading } from "./pressure.ts";
 import { PressureMonitor } from "./pressure-monitor.ts";
+import type { ReclaimProvider } from "./reclaimers.ts";
 import { PoolReport } from "./report.ts";
 import { MemoryScope, type ScopeHome } from "./scope.ts";
 
@@ -64,6 +66,8 @@ export class HybridMemoryPool implements Disposable {
   readonly #leakListeners = new Set<(report: LiveReport) => void>();
   readonly #listening = new Set<Disposable>();
   #pressure: PressureMonitor | undefined = undefined;
+  /** From the first reclaimable on. */
+  #reclaim: PoolReclaim | undefined = undefined;
   #scope: MemoryScope | undefined = undefined;
 
   /**
@@ -114,7 +118,11 @@ export class HybridMemoryPool implements Disposable {
     }
     const isLabelled = options?.label !== undefined || this.#findsCallSites;
     const label = isLabelled ? this.#label(options?.label) : 0;
-    const address = this.#native.allocate(bytes, manner, label);
+    const native = this.#native;
+    const address =
+      this.#reclaim === undefined
+        ? native.allocate(bytes, manner, label)
+        : this.#reclaim.allocating(() => native.allocate(bytes, manner, label));
     const block = new MemoryBlock(this.#home, address, { size: bytes, tag });
     if (this.#scope !== undefined) this.#scope.own(block);
     return block;
@@ -195,6 +203,16 @@ export class HybridMemoryPool implements Disposable {
     return { [Symbol.dispose]: () => void this.#leakListeners.delete(listener) };
   }
 
+  /**
+   * Lets the pool ask for what can be freed: under pressure, and as far as is needed before an
+   * allocation fails. The provider names what is idle at that moment.
+   */
+  reclaimable(provider: ReclaimProvider): Disposable {
+    if (this.closed) throw this.#disposed("registering what is reclaimable");
+    this.#reclaim ??= new PoolReclaim();
+    return this.#reclaim.register(provider);
+  }
+
   /** What `HybridMemoryPool.open` takes, in this thread or a Worker. */
   share(): SharedPool {
     if (this.closed) throw this.#disposed("sharing");
@@ -210,6 +228,7 @@ export class HybridMemoryPool implements Disposable {
     const live = this.live();
     for (const block of [...this.#home.viewed]) block.detach();
     this.#native.release();
+    this.#reclaim?.[Symbol.dispose]();
     this.#scope = undefined;
     for (const listening of this.#listening) listening[Symbol.dispose]();
     if (live.count === 0) return live;

@@ -79,11 +79,14 @@ export class PressureMonitor {
     return {
       [Symbol.dispose]: () => {
         listeners.delete(listener);
-        if (this.#listeners.size + this.#lookListeners.size > 0) return;
-        this.#cancel?.();
-        this.#cancel = undefined;
+        if (this.#listeners.size + this.#lookListeners.size === 0) this.#pause();
       },
     };
+  }
+
+  #pause(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
   }
 
   #schedule(milliseconds: number): void {

@@ -125,9 +125,9 @@ function keepUp(level: PressureLevel): void {
   for (const strategy of strategies) pass({ strategy, level, milliseconds: passMilliseconds });
 }
 
-/** Frees at least `bytes`, if it can, before an allocation of as many fails. */
-function makeRoom(bytes: number): boolean {
-  return pass({ strategy: urgentStrategy, level: "critical", bytes, urgent: true }).won > 0;
+/** Frees one thing before an allocation fails: how much is short only the next try tells. */
+function makeRoom(): boolean {
+  return pass({ strategy: urgentStrategy, level: "critical", bytes: 1, urgent: true }).won > 0;
 }
 
 function pass(options: PassOptions): CleanupReport {

@@ -5,11 +5,11 @@
  */
 import { BitNetError } from "../errors/index.ts";
 
-/** Frees something, if possible `bytes` of it, and tells whether anything was freed. */
+/** Frees something for an allocation of `bytes`, and tells whether anything was freed. */
 export type MakeRoom = (bytes: number) => boolean;
 
-/** Each round must free something, so that this only bounds a list that promises without end. */
-const roundsMax = 16;
+/** Each round frees something; this bounds a list that promises without end. */
+const roundsMax = 10_000;
 
 let makeRoom: MakeRoom | undefined;
 let isMakingRoom = false;
