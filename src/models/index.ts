@@ -14,12 +14,22 @@ export {
   type ForwardInput,
 } from "./decoder.ts";
 export type { ModelPlan } from "./family.ts";
-export { type GgufArchitecture, ggufArchitectures } from "./gguf-fields.ts";
+export { ggufNames } from "./gguf.ts";
+export { type GgufArchitecture, ggufArchitectures, ggufConfigFields } from "./gguf-fields.ts";
 export {
   type LoadDecoderOptions,
   type LoadedDecoder,
   loadDecoder,
   planModel,
 } from "./load.ts";
-export { type MatrixRole, matrixShape, type NormRole, normWidth, storeSize } from "./shapes.ts";
+export {
+  inLayer,
+  type MatrixRole,
+  matrixRoles,
+  matrixShape,
+  type NormRole,
+  normRoles,
+  normWidth,
+  storeSize,
+} from "./shapes.ts";
 export { WeightStore } from "./store.ts";

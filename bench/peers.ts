@@ -1,0 +1,259 @@
+/**
+ * This engine and node-llama-cpp (prebuilt llama.cpp) side by side, on files of random weights
+ * that the bench writes itself.
+ *
+ *   bun bench/peers.ts [--geometry 2b4t|110m] [--type TQ2_0|TQ1_0] [--threads 1|all]
+ *                      [--what load|prefill|decode] [--rounds N] [--folder path] [--json] [--smoke]
+ *
+ * Each option but rounds and folder may come several times; all of its values are the default.
+ * Each engine works in a process of its own, in turns, with the read bandwidth and the int8 peak
+ * measured between. Figures are medians with half the spread. Decode: 64 greedy tokens at depths 0
+ * and 2048. Without node-llama-cpp, which npm brings into the folder once, ours is measured alone.
+ * --smoke is one round of a tiny model, ours alone.
+ */
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { openCheckpoint } from "../src/checkpoint/index.ts";
+import { coreInfo, probeMachine } from "../src/native/index.ts";
+import {
+  describeMachine,
+  formatMachine,
+  formatSummary,
+  formatTable,
+  measureRounds,
+  type Summary,
+  summarize,
+} from "../src/report/index.ts";
+import { findPeer, peerVersion } from "./peers/install.ts";
+import { randomGguf, type TernaryType } from "./peers/random-gguf.ts";
+import { type Loaded, type Request, Subject } from "./peers/subject.ts";
+import { geometries } from "./random-model.ts";
+
+const depths = [0, 2048] as const;
+const prefillSizes = [128, 512] as const;
+const decodeTokens = 64;
+
+const choices = {
+  geometry: ["2b4t", "110m"],
+  type: ["TQ2_0", "TQ1_0"],
+  threads: ["1", "all"],
+  what: ["load", "prefill", "decode"],
+} as const;
+
+const { values } = parseArgs({
+  options: {
+    geometry: { type: "string", multiple: true },
+    type: { type: "string", multiple: true },
+    threads: { type: "string", multiple: true },
+    what: { type: "string", multiple: true },
+    rounds: { type: "string", default: "3" },
+    folder: { type: "string", default: join(homedir(), ".cache", "bitnet-bun", "bench") },
+    json: { type: "boolean", default: false },
+    smoke: { type: "boolean", default: false },
+  },
+});
+const { smoke, json, folder } = values;
+const rounds = smoke ? 1 : Number(values.rounds);
+const threadCounts = [
+  ...new Set(chosen("threads").map((count) => (count === "all" ? coreInfo().threads : 1))),
+];
+const what = chosen("what");
+const ours = [process.execPath, join(import.meta.dir, "peers", "ours.ts")];
+const peer = smoke ? { missing: "--smoke measures ours alone" } : findPeer(folder);
+const engines: Record<string, string[]> = {
+  "bitnet-bun": ours,
+  ...("command" in peer && { "llama.cpp": peer.command }),
+};
+
+/** One engine at one thread count on one model. */
+interface Row {
+  engine: string;
+  threads: number;
+  prefill: Record<string, Summary>;
+  decode: Record<string, Summary>;
+}
+
+interface LoadRow {
+  engine: string;
+  loadSeconds: Summary;
+  firstTokenSeconds: Summary;
+  residentBytes: number;
+  bytesPerToken: number;
+}
+
+interface ModelResult {
+  model: string;
+  type: TernaryType;
+  head: string;
+  heads: string;
+  readBytesPerSecond: Record<string, Summary>;
+  int8OpsPerSecond: Record<string, Summary>;
+  loads: LoadRow[];
+  rows: Row[];
+}
+
+const results: ModelResult[] = [];
+for (const geometry of smoke ? (["smoke"] as const) : chosen("geometry")) {
+  for (const type of smoke ? (["TQ2_0"] as const) : chosen("type")) {
+    const result = await measureModel(geometry, type);
+    results.push(result);
+    if (!json) console.log(describe(result));
+  }
+}
+const note = "missing" in peer ? `node-llama-cpp is not measured: ${peer.missing}` : undefined;
+const machine = describeMachine();
+if (json) console.log(JSON.stringify({ machine, peer: peerVersion, note, results }));
+else console.log([`${formatMachine(machine)}`, ...(note === undefined ? [] : [note])].join("\n"));
+
+function chosen<Name extends keyof typeof choices>(name: Name): (typeof choices)[Name][number][] {
+  const known: readonly string[] = choices[name];
+  for (const value of values[name] ?? []) {
+    if (known.includes(value)) continue;
+    console.error(`--${name}: want ${known.join(" or ")}, got ${value}`);
+    process.exit(2);
+  }
+  return (values[name] ?? [...known]) as (typeof choices)[Name][number][];
+}
+
+async function measureModel(
+  geometry: "2b4t" | "110m" | "smoke",
+  type: TernaryType,
+): Promise<ModelResult> {
+  const config = {
+    ...geometries[geometry],
+    // Blocks of 256 weights, and room for the depths.
+    ...(smoke && { hiddenSize: 256, intermediateSize: 512, headWidth: 64 }),
+    contextLength: depths[1] + 256,
+  };
+  const path = await randomGguf(folder, { name: geometry, config, type });
+  const setup = { model: path, contextLength: config.contextLength, folder };
+  const fileBytes = await tensorBytes(path);
+  const loads: LoadRow[] = [];
+  if (what.includes("load")) {
+    const threads = [Math.max(...threadCounts)];
+    loads.push(...(await measureLoads({ ...setup, threads }, fileBytes)));
+  }
+  const measured = await measureRates({ ...setup, threads: threadCounts });
+  const limits = (name: string): Record<string, Summary> =>
+    Object.fromEntries(threadCounts.map((count) => [count, measured[`${name} ${count}`]!]));
+  return {
+    model: geometry,
+    type,
+    head: "Q6_K, ours as int8",
+    heads: `${config.headCount} heads over ${config.groupCount}, cache f16`,
+    readBytesPerSecond: limits("read"),
+    int8OpsPerSecond: limits("int8"),
+    loads,
+    rows: Object.keys(engines).flatMap((engine) =>
+      threadCounts.map((threads) => {
+        const pick = (task: string, sizes: readonly number[]): Record<string, Summary> =>
+          Object.fromEntries(
+            sizes.flatMap((size) => {
+              const summary = measured[`${engine} ${threads} ${task} ${size}`];
+              return summary ? [[size, summary]] : [];
+            }),
+          );
+        const rates = { prefill: pick("prefill", prefillSizes), decode: pick("decode", depths) };
+        return { engine, threads, ...rates };
+      }),
+    ),
+  };
+}
+
+type Setup = Parameters<typeof Subject.start>[1];
+
+/** Fresh processes in turns; files are in the page cache from the first round on. */
+async function measureLoads(setup: Setup, fileBytes: number): Promise<LoadRow[]> {
+  const samples = new Map<string, Loaded[]>(Object.keys(engines).map((name) => [name, []]));
+  for (let round = 0; round < rounds; round += 1) {
+    for (const [name, command] of Object.entries(engines)) {
+      await using subject = await Subject.start(command, setup);
+      samples.get(name)!.push(subject.loaded);
+    }
+  }
+  return [...samples].map(([engine, all]) => ({
+    engine,
+    loadSeconds: summarize(all.map(({ loadSeconds }) => loadSeconds)),
+    firstTokenSeconds: summarize(all.map(({ firstTokenSeconds }) => firstTokenSeconds)),
+    residentBytes: Math.max(...all.map(({ residentBytes }) => residentBytes)),
+    bytesPerToken: all[0]!.bytesPerToken ?? fileBytes,
+  }));
+}
+
+async function measureRates(setup: Setup): Promise<Record<string, Summary>> {
+  const tasks: Record<string, () => number | Promise<number>> = {};
+  const seconds = smoke ? 0.001 : 0.2;
+  for (const threads of threadCounts) {
+    const probe = { threads, seconds };
+    tasks[`read ${threads}`] = () => probeMachine("read_bytes_per_second", probe);
+    tasks[`int8 ${threads}`] = () => probeMachine("int8_ops_per_second", probe);
+  }
+  await using stack = new AsyncDisposableStack();
+  const isRun = what.includes("prefill") || what.includes("decode");
+  for (const [engine, command] of isRun ? Object.entries(engines) : []) {
+    const subject = stack.use(await Subject.start(command, setup));
+    for (const threads of threadCounts) {
+      for (const request of requestsFor(threads)) {
+        const size = request.task === "prefill" ? request.tokens : request.depth;
+        tasks[`${engine} ${threads} ${request.task} ${size}`] = () => subject.measure(request);
+      }
+    }
+  }
+  return await measureRounds(tasks, rounds);
+}
+
+function requestsFor(threads: number): Request[] {
+  const prefills = prefillSizes.map((tokens) => ({ task: "prefill", threads, tokens }) as const);
+  const decodes = depths.map(
+    (depth) => ({ task: "decode", threads, tokens: decodeTokens, depth }) as const,
+  );
+  return [
+    ...(what.includes("prefill") ? prefills : []),
+    ...(what.includes("decode") ? decodes : []),
+  ];
+}
+
+/** What a token reads at least: all tensors once, the tied table as the head. */
+async function tensorBytes(path: string): Promise<number> {
+  const { tensors } = await openCheckpoint(path);
+  return [...tensors.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+function describe(result: ModelResult): string {
+  const { model, type, head, heads, loads, rows } = result;
+  const show = (summary: Summary | undefined): string => (summary ? formatSummary(summary) : "");
+  const parts = [`${model} in ${type}; head ${head}; ${heads}`];
+  for (const threads of threadCounts) {
+    const read = formatSummary(result.readBytesPerSecond[threads]!, 1e9);
+    const int8 = formatSummary(result.int8OpsPerSecond[threads]!, 1e9);
+    parts.push(`threads ${threads}: read ${read} GB/s, int8 ${int8} GOP/s`);
+  }
+  if (loads.length > 0) {
+    const header = ["engine", "load s", "first token s", "resident MB", "MB a token"];
+    const cells = loads.map((row) => [
+      row.engine,
+      show(row.loadSeconds),
+      show(row.firstTokenSeconds),
+      Math.round(row.residentBytes / 1e6),
+      Math.round(row.bytesPerToken / 1e6),
+    ]);
+    parts.push("", formatTable(header, cells));
+  }
+  if (rows.some(({ prefill, decode }) => Object.keys({ ...prefill, ...decode }).length > 0)) {
+    const header = [
+      "tokens/s",
+      "threads",
+      ...prefillSizes.map((size) => `prefill ${size}`),
+      ...depths.map((depth) => `decode at ${depth}`),
+    ];
+    const cells = rows.map(({ engine, threads, prefill, decode }) => [
+      engine,
+      threads,
+      ...prefillSizes.map((size) => show(prefill[size])),
+      ...depths.map((depth) => show(decode[depth])),
+    ]);
+    parts.push("", formatTable(header, cells));
+  }
+  return `${parts.join("\n")}\n`;
+}

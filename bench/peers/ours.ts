@@ -1,0 +1,71 @@
+/** This engine as a subject of bench/peers.ts: answers requests until its input ends. */
+import { loadModel, Session } from "../../src/engine/index.ts";
+import { resolveSettings } from "../../src/generate/index.ts";
+import { peakResidentBytes, rateOf } from "../../src/report/index.ts";
+import { randomWords } from "../random-bytes.ts";
+import {
+  answer,
+  firstPromptTokens,
+  idCount,
+  type Request,
+  requests,
+  type SubjectSetup,
+} from "./subject.ts";
+
+/** Tokens of one native run. */
+const stepsMax = 64;
+
+const { model: path, contextLength, threads } = JSON.parse(process.argv[2]!) as SubjectSetup;
+const random = randomWords(4);
+const ids = (count: number): number[] => Array.from({ length: count }, () => random() % idCount);
+const deep = ids(contextLength);
+
+const start = performance.now();
+await using model = await loadModel(path, { contextLength, threads: threads[0] });
+const loadSeconds = (performance.now() - start) / 1000;
+const first = model.generate(ids(firstPromptTokens), {
+  maxTokens: 1,
+  temperature: 0,
+  ignoreEos: true,
+});
+for await (const _ of first);
+answer({
+  loadSeconds,
+  firstTokenSeconds: first.stats.firstTokenSeconds,
+  bytesPerToken: model.programs.decode.bytesRead({}, 1),
+  residentBytes: peakResidentBytes(),
+});
+
+const sessions = new Map(threads.map((count) => [count, new Session(model.programs, count)]));
+for await (const request of requests()) {
+  answer({ rate: await (request.task === "prefill" ? prefill(request) : decode(request)) });
+}
+for (const session of sessions.values()) session[Symbol.dispose]();
+
+async function prefill({ threads: count, tokens }: Request): Promise<number> {
+  const session = sessions.get(count)!;
+  // The last token of a prompt is the first decode step's.
+  const prompt = ids(tokens + 1);
+  while (session.sharedPrefix(prompt) > 0) prompt[0] = ids(1)[0]!;
+  return rateOf(tokens, () => session.prefill(prompt));
+}
+
+async function decode(request: Request & { task: "decode" }): Promise<number> {
+  const session = sessions.get(request.threads)!;
+  const prompt = deep.slice(0, request.depth + 1);
+  await session.prefill(prompt);
+  return rateOf(request.tokens, async () => {
+    for (let made = 0; made < request.tokens; ) {
+      await session.decode(prompt, {
+        settings: resolveSettings({ temperature: 0, seed: 1 }),
+        draws: 0,
+        steps: Math.min(stepsMax, request.tokens - made),
+        signal: new AbortController().signal,
+        onTokens: (fresh) => {
+          made += fresh.length;
+          prompt.push(...fresh);
+        },
+      });
+    }
+  });
+}
