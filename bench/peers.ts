@@ -59,6 +59,8 @@ const threadCounts = [
   ...new Set(chosen("threads").map((count) => (count === "all" ? coreInfo().threads : 1))),
 ];
 const what = chosen("what");
+const wantedGeometries = smoke ? (["smoke"] as const) : chosen("geometry");
+const wantedTypes = smoke ? (["TQ2_0"] as const) : chosen("type");
 const ours = [process.execPath, join(import.meta.dir, "peers", "ours.ts")];
 const peer = smoke ? { missing: "--smoke measures ours alone" } : findPeer(folder);
 const engines: Record<string, string[]> = {
@@ -94,8 +96,8 @@ interface ModelResult {
 }
 
 const results: ModelResult[] = [];
-for (const geometry of smoke ? (["smoke"] as const) : chosen("geometry")) {
-  for (const type of smoke ? (["TQ2_0"] as const) : chosen("type")) {
+for (const geometry of wantedGeometries) {
+  for (const type of wantedTypes) {
     const result = await measureModel(geometry, type);
     results.push(result);
     if (!json) console.log(describe(result));
