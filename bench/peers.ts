@@ -1,15 +1,12 @@
 /**
- * This engine and node-llama-cpp (prebuilt llama.cpp) side by side, on files of random weights
- * that the bench writes itself.
+ * This engine and node-llama-cpp side by side, on files of random weights that the bench writes.
  *
  *   bun bench/peers.ts [--geometry 2b4t|110m] [--type TQ2_0|TQ1_0] [--threads 1|all]
  *                      [--what load|prefill|decode] [--rounds N] [--folder path] [--json] [--smoke]
  *
- * Each option but rounds and folder may come several times; all of its values are the default.
- * Each engine works in a process of its own, in turns, with the read bandwidth and the int8 peak
- * measured between. Figures are medians with half the spread. Decode: 64 greedy tokens at depths 0
- * and 2048. Without node-llama-cpp, which npm brings into the folder once, ours is measured alone.
- * --smoke is one round of a tiny model, ours alone.
+ * Options may come several times; all values are the default. An engine is a process; they take
+ * turns, with read bandwidth and int8 peak between. Decode is 64 greedy tokens, figures medians and
+ * half the spread. --smoke: a tiny model, ours alone, as where npm cannot bring the other.
  */
 import { homedir } from "node:os";
 import { join } from "node:path";
