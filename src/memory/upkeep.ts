@@ -3,7 +3,7 @@
  * pressure, it looks at memory from time to time and lets the strategies clean up, a few
  * milliseconds at a time. And it is who makes room when an allocation is about to fail.
  */
-import { memoryMetrics, setMakeRoom, systemMemory } from "../native/index.ts";
+import { memoryMetrics, setMakeRoom, systemMemory, trimMemory } from "../native/index.ts";
 import { Cleaner, type CleanupReport, type PassOptions } from "./cleaner.ts";
 import type { PressureLevel } from "./pressure.ts";
 import { type PressureListener, PressureMonitor } from "./pressure-monitor.ts";
@@ -132,7 +132,11 @@ function makeRoom(): boolean {
 
 function pass(options: PassOptions): CleanupReport {
   const report = cleaner.pass(options);
-  if (report.won > 0) history.push(report);
+  if (report.won > 0) {
+    // What was freed lies in the pool, ready for reuse: it is the system that is short of memory.
+    trimMemory();
+    history.push(report);
+  }
   if (history.length > historyMax) history.shift();
   return report;
 }

@@ -9,7 +9,13 @@ export {
   probeMachine,
 } from "./core.ts";
 export { useEmbeddedCore } from "./locate.ts";
-export { limitMemory, type MemoryMetrics, memoryMetrics, type RegionTag } from "./memory.ts";
+export {
+  limitMemory,
+  type MemoryMetrics,
+  memoryMetrics,
+  type RegionTag,
+  trimMemory,
+} from "./memory.ts";
 export { type MakeRoom, setMakeRoom } from "./out-of-memory.ts";
 export { bufferAt, NativePool, type NativePoolOptions, packManner } from "./pool.ts";
 export { PreparedRun, type PreparedShape } from "./prepared-run.ts";

@@ -6,6 +6,9 @@ import { MemoryMetricsLayout, MemoryTag } from "./abi.gen.ts";
 import { check, core } from "./core.ts";
 import { decodeStruct } from "./structs.ts";
 
+/** Its handle among those of pools. */
+const enginePool = 0;
+
 const tagNumbers = {
   weights: MemoryTag.weights,
   "kv-cache": MemoryTag.kv_cache,
@@ -69,6 +72,11 @@ export function memoryMetrics(): MemoryMetrics {
     mapped: now.mapped,
     regions: now.region_count,
   };
+}
+
+/** Gives the memory that the engine's pool keeps for reuse back to the system. */
+export function trimMemory(): void {
+  check(core().bn_pool_trim(enginePool), "trimming the engine's memory");
 }
 
 /**
