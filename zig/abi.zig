@@ -65,6 +65,7 @@ pub const Op = enum(u16) {
     unpack_ternary,
     pack_tile2,
     pack_ternary,
+    convert,
 };
 
 pub const Activation = @import("kernels/gated_activation.zig").Activation;
@@ -80,7 +81,11 @@ pub const Attrs = struct {
     pub const rope_angles = @import("kernels/rope_angles.zig").Attrs;
     pub const attention = @import("kernels/attention.zig").Attrs;
     pub const gated_activation = @import("kernels/gated_activation.zig").Attrs;
+    pub const convert = @import("kernels/convert.zig").Attrs;
 };
+
+/// The dtypes that values are cast among.
+pub const Plain = @import("kernels/cast.zig").Plain;
 
 /// Columns of the sampling parameters, f32 `(sequences, sampling_columns)`. Zero turns a filter
 /// off, except temperature 0, which keeps only the largest logit, and the penalty, whose neutral
@@ -260,6 +265,27 @@ pub const PoolFault = debug.Fault;
 
 pub const pool_alignment_max = @import("memory/tiers.zig").alignment_max;
 
+// A conversion.
+
+/// A conversion of `count` elements of one array, done before the call returns.
+pub const Conversion = extern struct {
+    count: u64,
+    source_size: u64,
+    target_size: u64,
+    /// Each a `Plain`.
+    from: u32,
+    to: u32,
+    scale: f32,
+    zero_point: i32,
+    /// 0 is the core's default, where the pool has nothing else to do.
+    thread_count: u32,
+    /// 1 adds what is lost to the `ConversionLoss` given.
+    measured: u32,
+};
+
+/// See kernels/convert.zig.
+pub const ConversionLoss = @import("kernels/convert.zig").Loss;
+
 pub const CoreInfo = extern struct {
     /// Of a run that asks for none; 0 until the core is opened.
     thread_count: u32,
@@ -371,6 +397,10 @@ pub const functions = .{
     .bn_pool_trim = .{ .args = .{ .pool = .u32 }, .returns = .i32 },
     .bn_memory_watch = .{ .args = .{ .level = .u32, .debug = .u32 }, .returns = .i32 },
     .bn_memory_limit = .{ .args = .{ .size = .f64 }, .returns = .i32 },
+    .bn_convert = .{
+        .args = .{ .source = .ptr, .target = .ptr, .conversion = .ptr, .loss = .ptr },
+        .returns = .i32,
+    },
     .bn_program_create = .{
         .args = .{ .blob = .ptr, .size = .u32, .handle = .ptr },
         .returns = .i32,

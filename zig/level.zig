@@ -51,6 +51,7 @@ fn kernelOf(op: abi.Op) task.Kernel {
         .unpack_ternary => @import("kernels/unpack_ternary.zig").run,
         .pack_tile2 => @import("kernels/pack_tile2.zig").run,
         .pack_ternary => @import("kernels/pack_ternary.zig").run,
+        .convert => @import("kernels/convert.zig").run,
     };
 }
 

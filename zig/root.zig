@@ -5,6 +5,7 @@
 const std = @import("std");
 const abi = @import("abi.zig");
 const abi_hash = @import("abi_hash.zig");
+const convert = @import("program/convert.zig");
 const dispatch = @import("dispatch.zig");
 const driver = @import("program/driver.zig");
 const engine = @import("memory/engine.zig");
@@ -206,6 +207,17 @@ export fn bn_memory_limit(size: f64) Status {
         whole(size) orelse return notWhole();
     const pool = engine.pool() catch |err| return from(err);
     pool.setLimit(bytes);
+    return .ok;
+}
+
+/// Both arrays are lent for the call; what is lost is added to `loss`.
+export fn bn_convert(
+    source: [*]const u8,
+    target: [*]u8,
+    conversion: *const abi.Conversion,
+    loss: *abi.ConversionLoss,
+) Status {
+    convert.now(source, target, conversion.*, loss) catch |err| return from(err);
     return .ok;
 }
 

@@ -6,6 +6,8 @@ test {
     _ = @import("kernels/abs_stats.zig");
     _ = @import("kernels/attention.zig");
     _ = @import("kernels/blocks.zig");
+    _ = @import("kernels/cast.zig");
+    _ = @import("kernels/convert.zig");
     _ = @import("kernels/copy.zig");
     _ = @import("kernels/dense_matmul.zig");
     _ = @import("kernels/elementwise.zig");

@@ -40,6 +40,11 @@ export const errorCodes = [
   "memory/file-too-short",
   "memory/no-timeline",
 
+  // Converting memory from one dtype to another.
+  "memory/wrong-size",
+  "memory/misaligned",
+  "memory/overlap",
+
   // Checkpoint files: finding, opening, checking them.
   "checkpoint/not-found",
   "checkpoint/is-directory",

@@ -134,6 +134,13 @@ export const opTable: Record<OpName, OpRule> = {
   },
   pack_tile2: { outputs: () => [null], work: ([codes]) => elements(codes!) },
   pack_ternary: { outputs: () => [null], work: ([codes]) => elements(codes!) },
+  convert: {
+    outputs([x], attrs) {
+      if (!attrs.has_losses) return [null];
+      return [null, { dtype: "f64", dims: [Math.ceil(elements(x!) / 1024), 4] }];
+    },
+    work: ([x]) => elements(x!),
+  },
 };
 
 /** Elements at the largest sizes. */

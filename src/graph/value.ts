@@ -47,6 +47,7 @@ export function packedSize(layout: LayoutName, rows: number, cols: number): numb
     return Math.ceil(rows / tileRows) * Math.ceil(cols / tileCols) * 128;
   }
   if (layout === "hf_ternary") return Math.ceil(rows / 4) * cols;
+  if (layout === "i4") return Math.ceil((rows * cols) / 2);
   return (rows * cols) / 4 + 32;
 }
 

@@ -12,6 +12,23 @@
  */
 export { MemoryBlock, type ViewClass } from "./block.ts";
 export { Cleaner, type CleanupReport, type CleanupStep, type PassOptions } from "./cleaner.ts";
+export type { ConversionPreset } from "./conversion-presets.ts";
+export type { ConversionLoss, ConversionStatistics } from "./conversion-statistics.ts";
+export {
+  type BatchItem,
+  type ConversionKind,
+  type ConversionPace,
+  type Converted,
+  type ConvertOptions,
+  convert,
+  convertBatch,
+} from "./convert.ts";
+export {
+  type ConvertedStream,
+  type ConvertStreamOptions,
+  convertStream,
+  type PieceSource,
+} from "./convert-stream.ts";
 export { type LiveBlock, LiveReport } from "./live-blocks.ts";
 export { MappedFile, type MappedFileOptions } from "./mapped-file.ts";
 export type { ClassMetrics, PoolMetrics, TagMetrics } from "./metrics.ts";
@@ -26,6 +43,7 @@ export type {
   UseSample,
 } from "./pattern.ts";
 export { findPatterns } from "./patterns.ts";
+export type { NativeBlock, PlainArrays, PlainDType, PlainMemory } from "./plain-dtypes.ts";
 export { HybridMemoryPool, type PoolEvents, type SharedPool } from "./pool.ts";
 export {
   type PressureCause,

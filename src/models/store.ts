@@ -5,7 +5,7 @@
 import { readTensorBytes, type StoredDType, type TensorEntry } from "../checkpoint/index.ts";
 import { BitNetError } from "../errors/index.ts";
 import { type Weight, weightSize } from "../graph/index.ts";
-import { MappedFile } from "../memory/index.ts";
+import { convert, MappedFile, type PlainDType } from "../memory/index.ts";
 import { type DTypeName, type LayoutName, Region } from "../native/index.ts";
 import { dequantizeBlocks } from "../quant/index.ts";
 
@@ -20,6 +20,12 @@ const inPlace: Partial<Record<StoredDType, { dtype: DTypeName; layout: LayoutNam
   Q4_0: { dtype: "f32", layout: "q4_0" },
   Q4_K: { dtype: "f32", layout: "q4_k" },
   Q6_K: { dtype: "f32", layout: "q6_k" },
+};
+
+const plainFloats: Partial<Record<StoredDType, PlainDType>> = {
+  F32: "f32",
+  F16: "f16",
+  BF16: "bf16",
 };
 
 export class WeightStore implements Disposable {
@@ -78,7 +84,7 @@ export class WeightStore implements Disposable {
   async expanded(entry: TensorEntry): Promise<Weight> {
     const region = Region.create(expandedSize(entry), { tag: "weights" });
     this.#owned.push(region);
-    new Float16Array(region.bytes().buffer).set(await readFloats(entry));
+    await convert(await readFloats(entry), { from: "f32", to: "f16", into: region });
     return { region, offset: 0, dtype: "f16", layout: "strided", shape: entry.shape };
   }
 
@@ -129,19 +135,15 @@ export function expandedSize({ shape }: TensorEntry): number {
 export async function readFloats(entry: TensorEntry): Promise<Float32Array> {
   const count = entry.shape.reduce((product, extent) => product * extent, 1);
   const bytes = await readTensorBytes(entry);
-  switch (entry.dtype) {
-    case "F32":
-    case "F16":
-    case "BF16":
-    case "TQ1_0":
-    case "TQ2_0":
-      return dequantizeBlocks(entry.dtype, bytes, count);
-    default:
-      throw new BitNetError(
-        "models/unexpected-dtype",
-        `${entry.file}: ${entry.name}: want floats, got ${entry.dtype}`,
-      );
+  const plain = plainFloats[entry.dtype];
+  if (plain) return (await convert(bytes, { from: plain, to: "f32", count })).data;
+  if (entry.dtype === "TQ1_0" || entry.dtype === "TQ2_0") {
+    return dequantizeBlocks(entry.dtype, bytes, count);
   }
+  throw new BitNetError(
+    "models/unexpected-dtype",
+    `${entry.file}: ${entry.name}: want floats, got ${entry.dtype}`,
+  );
 }
 
 function roundUp(size: number): number {

@@ -1,6 +1,6 @@
 // Written by `zig build abi` from zig/abi.zig. Do not edit.
 
-export const abiHash = 0xebec0830;
+export const abiHash = 0x6ea07007;
 export const blobMagic = 0x504e5442;
 export const noSym = 0xffff;
 export const noSlot = 0xffffffff;
@@ -54,6 +54,7 @@ export const Layout = {
   q4_0: 8,
   q4_k: 9,
   q6_k: 10,
+  i4: 11,
 } as const;
 export type LayoutName = keyof typeof Layout;
 
@@ -98,8 +99,22 @@ export const Op = {
   unpack_ternary: 25,
   pack_tile2: 26,
   pack_ternary: 27,
+  convert: 28,
 } as const;
 export type OpName = keyof typeof Op;
+
+export const Plain = {
+  f32: 0,
+  f16: 1,
+  bf16: 2,
+  i32: 3,
+  i8: 4,
+  u8: 5,
+  i4: 6,
+  f64: 7,
+  bool: 8,
+} as const;
+export type PlainName = keyof typeof Plain;
 
 export const Activation = {
   relu2: 0,
@@ -392,6 +407,31 @@ export const SystemMemoryLayout = {
   },
 } as const;
 
+export const ConversionLayout = {
+  size: 48,
+  fields: {
+    count: [0, "u64"],
+    source_size: [8, "u64"],
+    target_size: [16, "u64"],
+    from: [24, "u32"],
+    to: [28, "u32"],
+    scale: [32, "f32"],
+    zero_point: [36, "i32"],
+    thread_count: [40, "u32"],
+    measured: [44, "u32"],
+  },
+} as const;
+
+export const ConversionLossLayout = {
+  size: 32,
+  fields: {
+    sum: [0, "f64"],
+    largest: [8, "f64"],
+    clipped: [16, "f64"],
+    nans: [24, "f64"],
+  },
+} as const;
+
 export const CoreInfoLayout = {
   size: 16,
   fields: {
@@ -523,6 +563,7 @@ export const opAttrs = {
   rope_angles: [["scale", "f32"]],
   attention: [["scale", "f32"]],
   gated_activation: [["activation", "u32"]],
+  convert: [["scale", "f32"], ["zero_point", "i32"], ["has_losses", "u32"]],
 } as const;
 
 /** The core's functions, in the words of bun:ffi. */
@@ -559,6 +600,7 @@ export const functions = {
   bn_pool_trim: { args: ["u32"], returns: "i32" },
   bn_memory_watch: { args: ["u32", "u32"], returns: "i32" },
   bn_memory_limit: { args: ["f64"], returns: "i32" },
+  bn_convert: { args: ["ptr", "ptr", "ptr", "ptr"], returns: "i32" },
   bn_program_create: { args: ["ptr", "u32", "ptr"], returns: "i32" },
   bn_program_forgetter: { args: ["ptr"], returns: "i32" },
   bn_program_release: { args: ["u32"], returns: "i32" },

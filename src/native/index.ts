@@ -1,6 +1,12 @@
 /** The native core: finding and opening it, its buffers, programs and runs. */
 export * from "./abi.gen.ts";
 export {
+  addressOf,
+  type ConversionRequest,
+  conversionCountMax,
+  convertNow,
+} from "./convert.ts";
+export {
   type CoreInfo,
   type CoreOptions,
   coreInfo,

@@ -82,6 +82,11 @@ const recorders: Record<OpName, (recording: Recording) => void> = {
     const codes = r.input("codes", "i8", [outputs, width]);
     r.into([codes, r.fixed("scale", 1)], [r.packed("hf_ternary")]);
   },
+  convert: (r) => {
+    const attrs = { scale: 0.02, zero_point: 128, has_losses: 0 };
+    const codes = r.graph.output("codes", "u8", [r.rows, width]);
+    r.into([r.f32("x", width)], [codes], attrs);
+  },
 };
 
 class Recording {

@@ -1,72 +1,105 @@
 //! y = x, element by element over any strides, up to rank 6.
 //!
-//! x and y have equal extents. Equal dtypes of any kind are copied as they are; among f32, f16 and
-//! bf16 values are converted, exactly or rounded half to even. Units of work: spans of 1024.
+//! x and y have equal extents. Equal dtypes of any kind are copied as they are; among f32, f16,
+//! bf16, f64, i32, i8, u8 and bool values are cast (cast.zig): exactly or rounded half to even, and
+//! clipped to what an integer holds. Units of work: spans of 1024.
 
 const std = @import("std");
+const cast = @import("cast.zig");
 const lanes = @import("lanes.zig");
 const strided = @import("strided.zig");
 const task_types = @import("task.zig");
 
 const Task = task_types.Task;
-const DType = task_types.DType;
+const View = task_types.View;
+const Plain = cast.Plain;
 const Span = strided.Span(2);
 
 pub fn run(task: *const Task) callconv(.c) void {
-    const from = task.in(0).dtype;
-    const to = task.out(0).dtype;
-    if (from == to) return switch (from) {
-        .f64 => walk(u64, u64, task),
-        .f32, .i32, .u32 => walk(u32, u32, task),
-        .f16, .bf16, .i16 => walk(u16, u16, task),
-        .i8, .u8, .bool => walk(u8, u8, task),
-    };
-    switch (from) {
-        inline .f32, .f16, .bf16 => |source| switch (to) {
-            inline .f32, .f16, .bf16 => |target| if (source != target) {
-                walk(Float(source), Float(target), task);
-            },
-            else => unreachable,
-        },
-        else => unreachable,
-    }
-}
-
-fn Float(comptime dtype: DType) type {
-    return switch (dtype) {
-        .f32 => f32,
-        .f16 => f16,
-        .bf16 => lanes.Bf16,
-        else => unreachable,
-    };
-}
-
-fn walk(comptime From: type, comptime To: type, task: *const Task) void {
     const x = task.in(0);
     const y = task.out(0);
     const spans = strided.Walk(2).init(.{ x, y });
     const share = task.share(spans.unitCount());
-    for (share.start..share.end) |unit| {
-        const span = spans.span(unit);
-        copySpan(From, To, span.pointer(From, x, 0), span.pointer(To, y, 1), span);
+    if (x.dtype != y.dtype) {
+        const from = Plain.of(x.dtype, .strided) orelse unreachable;
+        const to = Plain.of(y.dtype, .strided) orelse unreachable;
+        for (share.start..share.end) |unit| castSpan(from, to, .{ x, y }, spans.span(unit));
+        return;
+    }
+    switch (x.dtype) {
+        inline else => |dtype| {
+            const T = Word(dtype);
+            for (share.start..share.end) |unit| {
+                const span = spans.span(unit);
+                copySpan(T, span.pointer(T, x, 0), span.pointer(T, y, 1), span);
+            }
+        },
     }
 }
 
-fn copySpan(comptime From: type, comptime To: type, x: [*]From, y: [*]To, span: Span) void {
-    if (span.adjacent()) {
-        if (From == To) return @memmove(y[0..span.count], x[0..span.count]);
-        var i: usize = 0;
-        while (i < span.count) : (i += lanes.width) {
-            const left = span.count - i;
-            lanes.storeUpTo(To, y + i, lanes.loadUpTo(From, x + i, left), left);
-        }
-        return;
-    }
+/// What holds the bits of an element.
+fn Word(comptime dtype: task_types.DType) type {
+    return switch (dtype) {
+        .f64 => u64,
+        .f32, .i32, .u32 => u32,
+        .f16, .bf16, .i16 => u16,
+        .i8, .u8, .bool => u8,
+    };
+}
+
+fn copySpan(comptime T: type, x: [*]T, y: [*]T, span: Span) void {
+    if (span.adjacent()) return @memmove(y[0..span.count], x[0..span.count]);
     for (0..span.count) |i| {
         const index: i64 = @intCast(i);
-        const value = strided.move(From, x, index * span.strides[0])[0];
-        const target = strided.move(To, y, index * span.strides[1]);
-        target[0] = if (From == To) value else lanes.fromF32(To, lanes.toF32(From, value));
+        const value = strided.move(T, x, index * span.strides[0])[0];
+        strided.move(T, y, index * span.strides[1])[0] = value;
+    }
+}
+
+/// Elements that are not adjacent are gathered before the cast, and scattered after.
+fn castSpan(from: Plain, to: Plain, views: [2]*const View, span: Span) void {
+    var gathered: [cast.span_count_max * 8]u8 align(64) = undefined;
+    var results: [cast.span_count_max * 8]u8 align(64) = undefined;
+    const x = if (span.strides[0] == 1)
+        elementAt(from, views[0], span.offsets[0])
+    else
+        gather(from, views[0], span, &gathered);
+    const scattered = span.strides[1] != 1;
+    const y = if (scattered) &results else elementAt(to, views[1], span.offsets[1]);
+    cast.span(from, to, x, y, span.count);
+    if (scattered) scatter(to, &results, views[1], span);
+}
+
+fn elementAt(plain: Plain, view: *const View, offset: i64) [*]u8 {
+    return strided.move(u8, view.data, offset * @as(i64, @intCast(plain.size(1))));
+}
+
+fn gather(from: Plain, view: *const View, span: Span, to: [*]u8) [*]const u8 {
+    switch (from.size(1)) {
+        inline 1, 2, 4, 8 => |size| {
+            const T = std.meta.Int(.unsigned, 8 * size);
+            const x = span.pointer(T, view, 0);
+            const target: [*]T = @ptrCast(@alignCast(to));
+            for (0..span.count) |i| {
+                target[i] = strided.move(T, x, @as(i64, @intCast(i)) * span.strides[0])[0];
+            }
+        },
+        else => unreachable,
+    }
+    return to;
+}
+
+fn scatter(to: Plain, from: [*]const u8, view: *const View, span: Span) void {
+    switch (to.size(1)) {
+        inline 1, 2, 4, 8 => |size| {
+            const T = std.meta.Int(.unsigned, 8 * size);
+            const y = span.pointer(T, view, 1);
+            const source: [*]const T = @ptrCast(@alignCast(from));
+            for (0..span.count) |i| {
+                strided.move(T, y, @as(i64, @intCast(i)) * span.strides[1])[0] = source[i];
+            }
+        },
+        else => unreachable,
     }
 }
 
@@ -114,4 +147,17 @@ test "copy: every dtype to itself, bit for bit" {
         _ = testing.run(run, &.{testing.dense(T, &x, &dims)}, &.{out}, {}, .{});
         try std.testing.expectEqualSlices(u8, std.mem.asBytes(&x), std.mem.asBytes(&y));
     }
+}
+
+test "copy: casts between floats and integers, over strides as over adjacent elements" {
+    const x = [_]f32{ 0.5, 1.5, -2.5, 300, -300, std.math.nan(f32) };
+    var y: [6]i8 = undefined;
+    const plain = testing.dense(f32, &x, &.{ 2, 3 });
+    _ = testing.run(run, &.{plain}, &.{testing.dense(i8, &y, &.{ 2, 3 })}, {}, .{});
+    try std.testing.expectEqual([_]i8{ 0, 2, -2, 127, -128, 0 }, y);
+    const turned = testing.strided(i8, &y, &.{ 3, 2 }, &.{ 1, 3 });
+    var z: [12]i32 = @splat(9);
+    const out = testing.strided(i32, &z, &.{ 3, 2 }, &.{ 4, 2 });
+    _ = testing.run(run, &.{turned}, &.{out}, {}, .{});
+    try std.testing.expectEqual([_]i32{ 0, 9, 127, 9, 2, 9, -128, 9, -2, 9, 0, 9 }, z);
 }

@@ -62,6 +62,8 @@ pub const Ticket = struct {
 pub var tickets: handles.Table(Ticket) = .{};
 
 var pool: pool_threads.Pool = .{};
+/// Held by whom the pool works for: the driver while a run takes its steps, or a short job.
+var pool_mutex: sync.Mutex = .{};
 /// 0 until the core is opened.
 var default_thread_count: u32 = 0;
 
@@ -87,6 +89,20 @@ pub fn setDefaultThreads(count: u32) void {
 
 pub fn defaultThreads() u32 {
     return default_thread_count;
+}
+
+/// Workers that a short job of the caller's gets, itself included; `returnPool` after it. Null while
+/// the pool works for someone else: the caller does the job alone.
+pub fn borrowPool(wanted: u32) ?struct { pool: *pool_threads.Pool, worker_count: u32 } {
+    if (!pool_mutex.tryLock()) return null;
+    const count = pool.grow(if (wanted == 0) @max(1, default_thread_count) else wanted) catch 0;
+    if (count > 1) return .{ .pool = &pool, .worker_count = count };
+    pool_mutex.unlock();
+    return null;
+}
+
+pub fn returnPool() void {
+    pool_mutex.unlock();
 }
 
 /// Runs on the caller's thread, alone, and returns when all steps are done.
@@ -186,7 +202,9 @@ pub fn close() void {
     mutex.unlock();
     wake.signal();
     if (driver) |running| running.join();
+    pool_mutex.lock();
     pool.close();
+    pool_mutex.unlock();
     mutex.lock();
     thread = null;
     closing = false;
@@ -234,6 +252,8 @@ fn drive(_: *Context) void {
 }
 
 fn takeSteps(ticket: *Ticket) void {
+    pool_mutex.lock();
+    defer pool_mutex.unlock();
     const asked = ticket.run.bound.thread_count;
     const fitting = if (ticket.run.bound.program.worth_sharing) default_thread_count else 1;
     const wanted = if (asked == 0) @max(1, fitting) else asked;

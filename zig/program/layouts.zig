@@ -55,6 +55,7 @@ pub fn packedSize(layout: abi.Layout, rows: u64, cols: u64) Error!u64 {
             if (count % block != 0) return error.InvalidProgram;
             return count / 4 + 32;
         },
+        .i4 => return count / 2 + count % 2,
         else => return error.InvalidProgram,
     }
 }
@@ -62,7 +63,7 @@ pub fn packedSize(layout: abi.Layout, rows: u64, cols: u64) Error!u64 {
 /// The dtype that a packed matrix stands for.
 pub fn logicalDType(layout: abi.Layout) abi.DType {
     return switch (layout) {
-        .tile2, .hf_ternary, .tq1_0, .tq2_0, .i2_s_128, .i2_s_64 => .i8,
+        .tile2, .hf_ternary, .tq1_0, .tq2_0, .i2_s_128, .i2_s_64, .i4 => .i8,
         else => .f32,
     };
 }

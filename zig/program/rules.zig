@@ -4,10 +4,12 @@
 const std = @import("std");
 const abi = @import("../abi.zig");
 const blob_format = @import("blob.zig");
+const cast = @import("../kernels/cast.zig");
 const layouts = @import("layouts.zig");
 const validation = @import("validate.zig");
 
 const Dim = abi.Dim;
+const Plain = abi.Plain;
 const DType = abi.DType;
 const Error = error{InvalidProgram};
 
@@ -129,6 +131,7 @@ pub fn check(case: Case, op: abi.Op) Error!void {
         .unpack_ternary => try unpackTernary(case),
         .pack_tile2 => try packTile2(case),
         .pack_ternary => try packTernary(case),
+        .convert => try convert(case),
     }
 }
 
@@ -138,7 +141,8 @@ fn copy(case: Case) Error!void {
     const y = case.out(0);
     const dtype = case.blob.dtype(x);
     const to = case.blob.dtype(y);
-    try require(dtype == to or (isFloat(dtype) and isFloat(to)));
+    const castable = Plain.of(dtype, .strided) != null and Plain.of(to, .strided) != null;
+    try require(dtype == to or castable);
     const dims = try case.strided(x, dtype, x.rank);
     try sameAll(dims, try case.strided(y, to, x.rank));
 }
@@ -414,6 +418,33 @@ fn packTernary(case: Case) Error!void {
         else => return error.InvalidProgram,
     }
     try sameAll(&codes, case.blob.slotDims(w));
+}
+
+fn convert(case: Case) Error!void {
+    const has_losses = try flag(case.attrs[2]);
+    try case.counts(1, 1 + @as(usize, has_losses));
+    const from = try whole(case, case.in(0));
+    const to = try whole(case, case.out(0));
+    const dims = case.blob.slotDims(case.in(0));
+    try sameAll(dims, case.blob.slotDims(case.out(0)));
+    try require(from != to);
+    const scale: f32 = @bitCast(case.attrs[0]);
+    const zero_point: i32 = @bitCast(case.attrs[1]);
+    try require(cast.fits(from, to, scale, zero_point));
+    if (has_losses == 0) return;
+    const losses = try case.rows(case.out(1), .f64);
+    try require(validation.contiguous(case.blob, case.out(1)));
+    const count = @as(u64, try constant(dims[0])) * try constant(dims[1]);
+    const spans = std.math.divCeil(u64, count, cast.span_count_max) catch unreachable;
+    try require(try constant(losses[0]) == spans and try constant(losses[1]) == 4);
+}
+
+/// A matrix without gaps, at any alignment; its dtype.
+fn whole(case: Case, slot: abi.Slot) Error!Plain {
+    try require(slot.rank == 2);
+    const layout = case.blob.layout(slot);
+    if (layout == .strided) try require(validation.contiguous(case.blob, slot));
+    return Plain.of(case.blob.dtype(slot), layout) orelse error.InvalidProgram;
 }
 
 fn require(ok: bool) Error!void {

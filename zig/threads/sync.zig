@@ -13,8 +13,12 @@ const spin_ns = 30_000;
 pub const Mutex = struct {
     state: Word = .init(0),
 
+    pub fn tryLock(mutex: *Mutex) bool {
+        return mutex.state.cmpxchgStrong(0, 1, .acquire, .monotonic) == null;
+    }
+
     pub fn lock(mutex: *Mutex) void {
-        if (mutex.state.cmpxchgStrong(0, 1, .acquire, .monotonic) == null) return;
+        if (mutex.tryLock()) return;
         while (mutex.state.swap(2, .acquire) != 0) os.wait(&mutex.state, 2, null);
     }
 
