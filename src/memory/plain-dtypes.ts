@@ -1,7 +1,7 @@
 /**
  * The plain dtypes: how many bits an element has, which typed array shows it, and how whatever
- * holds bytes is seen as bytes. bf16 is shown as Uint16Array, i4 as the Uint8Array of its pairs, the
- * low nibble first.
+ * holds bytes is seen as bytes. bf16 is shown as Uint16Array, i4 as the Uint8Array of its pairs,
+ * the low nibble first.
  */
 import { BitNetError } from "../errors/index.ts";
 import type { PlainName } from "../native/index.ts";

@@ -348,20 +348,25 @@ inline fn put(comptime V: type, y: [*]u8, v: V) void {
 }
 
 test "floats to integers: half to even, bounds, 0 for what is not a number" {
-    const x = [_]f32{
-        0.5,  1.5,   2.5,               -0.5,               -1.5,              -2.5,       127.5,       128.5, 254.5, 255.5,
-        1e10, -1e10, 8388607.5,         4194304.5,          4194305.5,         2147483520, -0.49,       7.5,   -8.5,  -9,
-        0,    -0.0,  std.math.inf(f32), -std.math.inf(f32), std.math.nan(f32), 2147483648, -2147483648,
-    };
-    var whole: [x.len]i32 = undefined;
-    span(.f32, .i32, @ptrCast(&x), @ptrCast(&whole), x.len);
     const top = std.math.maxInt(i32);
     const bottom = std.math.minInt(i32);
-    try std.testing.expectEqual([_]i32{
-        0,   2,      2,       0,       -2,      -2,         128,    128, 254, 256,
-        top, bottom, 8388608, 4194304, 4194306, 2147483520, 0,      8,   -8,  -9,
-        0,   0,      top,     bottom,  0,       top,        bottom,
-    }, whole);
+    const inf = std.math.inf(f32);
+    const pairs = [_]struct { f32, i32 }{
+        .{ 0.5, 0 },                 .{ 1.5, 2 },              .{ 2.5, 2 },
+        .{ -0.5, 0 },                .{ -1.5, -2 },            .{ -2.5, -2 },
+        .{ 127.5, 128 },             .{ 128.5, 128 },          .{ 254.5, 254 },
+        .{ 255.5, 256 },             .{ 1e10, top },           .{ -1e10, bottom },
+        .{ 8388607.5, 8388608 },     .{ 4194304.5, 4194304 },  .{ 4194305.5, 4194306 },
+        .{ 2147483520, 2147483520 }, .{ -0.49, 0 },            .{ 7.5, 8 },
+        .{ -8.5, -8 },               .{ -9, -9 },              .{ -0.0, 0 },
+        .{ inf, top },               .{ -inf, bottom },        .{ std.math.nan(f32), 0 },
+        .{ 2147483648, top },        .{ -2147483648, bottom },
+    };
+    var x: [pairs.len]f32 = undefined;
+    var whole: [pairs.len]i32 = undefined;
+    for (pairs, &x) |pair, *value| value.* = pair[0];
+    span(.f32, .i32, @ptrCast(&x), @ptrCast(&whole), x.len);
+    for (pairs, whole) |pair, got| try std.testing.expectEqual(pair[1], got);
     var bytes: [x.len]u8 = undefined;
     span(.f32, .u8, @ptrCast(&x), &bytes, x.len);
     for (whole, bytes) |want, got| try std.testing.expectEqual(std.math.clamp(want, 0, 255), got);
@@ -392,7 +397,8 @@ test "f64: narrowed by one rounding, bounds, zeros" {
     var f16_bits: [x.len]u16 = undefined;
     span(.f64, .f16, @ptrCast(&x), @ptrCast(&f16_bits), x.len);
     try std.testing.expectEqual([_]u16{ 0x3c04, 0x3c04, 0x3c01, 0x7c00, 0x8000 }, f16_bits);
-    const y = [_]f64{ 2147483646.5, 2147483647.4, -2147483648.6, 0.5, std.math.nan(f64), -0.0, 1e-320 };
+    const nan = std.math.nan(f64);
+    const y = [_]f64{ 2147483646.5, 2147483647.4, -2147483648.6, 0.5, nan, -0.0, 1e-320 };
     var whole: [y.len]i32 = undefined;
     span(.f64, .i32, @ptrCast(&y), @ptrCast(&whole), y.len);
     const top = std.math.maxInt(i32);

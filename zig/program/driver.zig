@@ -91,8 +91,8 @@ pub fn defaultThreads() u32 {
     return default_thread_count;
 }
 
-/// Workers that a short job of the caller's gets, itself included; `returnPool` after it. Null while
-/// the pool works for someone else: the caller does the job alone.
+/// Workers that a short job of the caller's gets, itself included; `returnPool` after it. Null
+/// while the pool works for someone else: the caller does the job alone.
 pub fn borrowPool(wanted: u32) ?struct { pool: *pool_threads.Pool, worker_count: u32 } {
     if (!pool_mutex.tryLock()) return null;
     const count = pool.grow(if (wanted == 0) @max(1, default_thread_count) else wanted) catch 0;
