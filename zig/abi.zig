@@ -396,6 +396,7 @@ pub const functions = .{
     .bn_pool_validate = .{ .args = .{ .pool = .u32, .damaged = .ptr }, .returns = .i32 },
     .bn_pool_trim = .{ .args = .{ .pool = .u32 }, .returns = .i32 },
     .bn_memory_watch = .{ .args = .{ .level = .u32, .debug = .u32 }, .returns = .i32 },
+    .bn_memory_trim = .{ .args = .{ .won = .ptr }, .returns = .i32 },
     .bn_memory_limit = .{ .args = .{ .size = .f64 }, .returns = .i32 },
     .bn_convert = .{
         .args = .{ .source = .ptr, .target = .ptr, .conversion = .ptr, .loss = .ptr },

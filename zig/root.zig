@@ -189,6 +189,16 @@ export fn bn_memory_metrics(metrics: *abi.MemoryMetrics) Status {
     return .ok;
 }
 
+/// Shortens the tables of handles and gives what is free back to the system; `won` is set to the
+/// bytes by which less may be resident.
+export fn bn_memory_trim(won: *f64) Status {
+    regions.table.compact(engine.gpa);
+    programs.table.compact(engine.gpa);
+    driver.tickets.compact(engine.gpa);
+    won.* = @floatFromInt(engine.trim());
+    return .ok;
+}
+
 /// How closely the engine's pool is watched, a tracking level and 1 for debug mode: before its
 /// first use. Refused when it is in use already, otherwise watched.
 export fn bn_memory_watch(level: u32, debug: u32) Status {

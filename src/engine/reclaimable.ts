@@ -97,8 +97,8 @@ function ofSession({ name, sessions, urgent }: IdleParts, session: Session): Rec
     costSeconds,
     reclaim() {
       if (!isIdle()) return 0;
-      const won = cache.touchedBytes;
       sessions.splice(sessions.indexOf(session), 1);
+      const won = cache.release();
       session[Symbol.dispose]();
       return won;
     },

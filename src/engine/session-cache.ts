@@ -79,6 +79,14 @@ export class SessionCache implements Disposable {
     return whole.size - this.#region.size;
   }
 
+  /** Ends it and returns the bytes that were in memory, which go to the system, not to the pool. */
+  release(): number {
+    const won = this.touchedBytes;
+    this.dropPast(0);
+    this[Symbol.dispose]();
+    return won;
+  }
+
   [Symbol.dispose](): void {
     this.#region[Symbol.dispose]();
   }

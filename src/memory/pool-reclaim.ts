@@ -17,7 +17,8 @@ export class PoolReclaim implements Disposable {
   readonly #registration: Disposable;
   #isMakingRoom = false;
 
-  constructor() {
+  /** `bytesMax` is the pool's limit: nothing is given up for what could never fit. */
+  constructor(readonly bytesMax: number) {
     this.#registration = reclaimers.registerFor(this.#list, (list, urgent) => list.items(urgent));
   }
 
@@ -26,13 +27,14 @@ export class PoolReclaim implements Disposable {
   }
 
   /** Tries an allocation that the limit refuses again, as long as something can be freed. */
-  allocating<T>(attempt: () => T): T {
+  allocating<T>(bytes: number, attempt: () => T): T {
     for (let round = 0; ; round += 1) {
       try {
         return attempt();
       } catch (error) {
         const isLimit = error instanceof BitNetError && error.code === "memory/limit-reached";
-        if (!isLimit || round === roundsMax || !this.#makeRoom()) throw error;
+        const isHopeless = bytes > this.bytesMax || round === roundsMax;
+        if (!isLimit || isHopeless || !this.#makeRoom()) throw error;
       }
     }
   }

@@ -122,7 +122,7 @@ export class HybridMemoryPool implements Disposable {
     const address =
       this.#reclaim === undefined
         ? native.allocate(bytes, manner, label)
-        : this.#reclaim.allocating(() => native.allocate(bytes, manner, label));
+        : this.#reclaim.allocating(bytes, () => native.allocate(bytes, manner, label));
     const block = new MemoryBlock(this.#home, address, { size: bytes, tag });
     if (this.#scope !== undefined) this.#scope.own(block);
     return block;
@@ -209,7 +209,7 @@ export class HybridMemoryPool implements Disposable {
    */
   reclaimable(provider: ReclaimProvider): Disposable {
     if (this.closed) throw this.#disposed("registering what is reclaimable");
-    this.#reclaim ??= new PoolReclaim();
+    this.#reclaim ??= new PoolReclaim(this.#options.maxBytes);
     return this.#reclaim.register(provider);
   }
 

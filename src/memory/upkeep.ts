@@ -7,7 +7,8 @@ import { memoryMetrics, setMakeRoom, systemMemory, trimMemory } from "../native/
 import { Cleaner, type CleanupReport, type PassOptions } from "./cleaner.ts";
 import type { PressureLevel } from "./pressure.ts";
 import { type PressureListener, PressureMonitor } from "./pressure-monitor.ts";
-import { type Reclaimable, ReclaimerList, ReclaimPriority } from "./reclaimers.ts";
+import { garbage, keptMemory } from "./process-reclaimers.ts";
+import { ReclaimerList } from "./reclaimers.ts";
 import {
   deviceStrategy,
   generationalStrategy,
@@ -20,23 +21,25 @@ import {
 
 /** Of one pass between two turns of the event loop. */
 const passMilliseconds = 5;
-/** The collector is not asked oftener, unless an allocation is about to fail. */
-const garbageEveryMs = 10_000;
-/** What a full collection takes, about. */
-const garbageSeconds = 0.02;
 
 /** What can be freed in this thread. */
 export const reclaimers = new ReclaimerList();
 
-const monitor = new PressureMonitor({ read: () => ({ system: systemMemory() }) });
+const monitor = new PressureMonitor({
+  read() {
+    const { held, limit } = memoryMetrics();
+    const system = systemMemory();
+    return Number.isFinite(limit) ? { system, pool: { held, limit } } : { system };
+  },
+});
 const cleaner = new Cleaner(reclaimers);
 let strategies: readonly Strategy[] = [pressureStrategy(), periodicStrategy(), idleStrategy()];
 let upkeep: Disposable | undefined;
-let lastGarbageAt = 0;
 /** Reports of the last passes that won something, newest last. */
 const history: CleanupReport[] = [];
 const historyMax = 64;
 
+reclaimers.register(keptMemory);
 reclaimers.register(garbage);
 /** Providers that are always there and keep nothing going. */
 const standingCount = reclaimers.size;
@@ -83,28 +86,6 @@ export function cleanupHistory(): readonly CleanupReport[] {
   return history;
 }
 
-/** Native memory whose owners nobody holds any more: freed when the collector finds them. */
-function garbage(urgent: boolean): Reclaimable[] {
-  if (!urgent && performance.now() - lastGarbageAt < garbageEveryMs) return [];
-  return [
-    {
-      name: "what the collector finds",
-      device: "cpu",
-      priority: ReclaimPriority.garbage,
-      bytes: null,
-      usedAt: lastGarbageAt,
-      costSeconds: garbageSeconds,
-      reuseCount: 0,
-      reclaim() {
-        const before = memoryMetrics().used;
-        Bun.gc(true);
-        lastGarbageAt = performance.now();
-        return Math.max(0, before - memoryMetrics().used);
-      },
-    },
-  ];
-}
-
 function strategyOf(name: NonNullable<CleanUpOptions["strategy"]>): Strategy {
   if (typeof name === "object") return deviceStrategy(name.device);
   switch (name) {
@@ -125,8 +106,12 @@ function keepUp(level: PressureLevel): void {
   for (const strategy of strategies) pass({ strategy, level, milliseconds: passMilliseconds });
 }
 
-/** Frees one thing before an allocation fails: how much is short only the next try tells. */
-function makeRoom(): boolean {
+/**
+ * Frees one thing before an allocation fails: how much is short only the next try tells. Nothing is
+ * given up for what could never fit.
+ */
+function makeRoom(bytes: number): boolean {
+  if (bytes > Math.min(memoryMetrics().limit, systemMemory().total)) return false;
   return pass({ strategy: urgentStrategy, level: "critical", bytes: 1, urgent: true }).won > 0;
 }
 

@@ -1,6 +1,6 @@
 // Written by `zig build abi` from zig/abi.zig. Do not edit.
 
-export const abiHash = 0x6ea07007;
+export const abiHash = 0xa444aeea;
 export const blobMagic = 0x504e5442;
 export const noSym = 0xffff;
 export const noSlot = 0xffffffff;
@@ -599,6 +599,7 @@ export const functions = {
   bn_pool_validate: { args: ["u32", "ptr"], returns: "i32" },
   bn_pool_trim: { args: ["u32"], returns: "i32" },
   bn_memory_watch: { args: ["u32", "u32"], returns: "i32" },
+  bn_memory_trim: { args: ["ptr"], returns: "i32" },
   bn_memory_limit: { args: ["f64"], returns: "i32" },
   bn_convert: { args: ["ptr", "ptr", "ptr", "ptr"], returns: "i32" },
   bn_program_create: { args: ["ptr", "u32", "ptr"], returns: "i32" },

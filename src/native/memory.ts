@@ -6,9 +6,6 @@ import { MemoryMetricsLayout, MemoryTag } from "./abi.gen.ts";
 import { check, core } from "./core.ts";
 import { decodeStruct } from "./structs.ts";
 
-/** Its handle among those of pools. */
-const enginePool = 0;
-
 const tagNumbers = {
   weights: MemoryTag.weights,
   "kv-cache": MemoryTag.kv_cache,
@@ -74,11 +71,6 @@ export function memoryMetrics(): MemoryMetrics {
   };
 }
 
-/** Gives the memory that the engine's pool keeps for reuse back to the system. */
-export function trimMemory(): void {
-  check(core().bn_pool_trim(enginePool), "trimming the engine's memory");
-}
-
 /**
  * Bounds what the engine's pool may hold, Infinity for no bound. What it holds already stays; what
  * would go beyond is refused as `native/out-of-memory`, saying who holds what.
@@ -86,4 +78,14 @@ export function trimMemory(): void {
  */
 export function limitMemory(maxBytes: number): void {
   check(core().bn_memory_limit(maxBytes), `a memory limit of ${maxBytes} bytes`);
+}
+
+/**
+ * Gives memory that is kept for reuse back to the system.
+ * @returns bytes by which less may be resident
+ */
+export function trimMemory(): number {
+  const won = new Float64Array(1);
+  check(core().bn_memory_trim(won), "giving memory back");
+  return won[0]!;
 }

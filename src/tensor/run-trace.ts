@@ -3,6 +3,7 @@
  * keeps gets memory: small tensors share a region, large ones have their own.
  */
 import { encodeProgram, type Node, planGraph, type Storage } from "../graph/index.ts";
+import { type Reclaimable, ReclaimPriority, reclaimers } from "../memory/index.ts";
 import { NativeProgram, PreparedRun, Region } from "../native/index.ts";
 import { NumberStorage } from "./numbers.ts";
 
@@ -24,10 +25,17 @@ export interface Trace {
 
 interface Compiled {
   run: PreparedRun;
+  /** Bytes of its working memory. */
+  arenaSize: number;
   isSmall: boolean;
 }
 
 const compiled = new Map<string, Compiled>();
+/** What compiling one takes, about. */
+const compileSeconds = 0.001;
+let usedAt = 0;
+let running: Compiled | undefined;
+let isReclaimable = false;
 
 /**
  * Computes the roots; on the way out they have their memory, or are as they were before.
@@ -36,7 +44,9 @@ const compiled = new Map<string, Compiled>();
  */
 export function runTrace(trace: Trace): void {
   const { leaves, roots } = trace;
-  const { run, isSmall } = programOf(trace);
+  const program = programOf(trace);
+  const { run, isSmall } = program;
+  running = program;
   try {
     allocate(roots);
     let index = 1;
@@ -55,6 +65,9 @@ export function runTrace(trace: Trace): void {
       root.region = undefined;
     }
     throw error;
+  } finally {
+    running = undefined;
+    usedAt = performance.now();
   }
   for (const root of roots) root.producer = undefined;
 }
@@ -68,6 +81,8 @@ function programOf(trace: Trace): Compiled {
     return known;
   }
   const fresh = compile(trace);
+  if (!isReclaimable) reclaimers.register(idlePrograms);
+  isReclaimable = true;
   compiled.set(trace.key, fresh);
   if (compiled.size > programsMax) {
     const [oldest] = compiled.keys();
@@ -75,6 +90,34 @@ function programOf(trace: Trace): Compiled {
     compiled.delete(oldest!);
   }
   return fresh;
+}
+
+/** All Programs but one that is running. */
+function idlePrograms(): Reclaimable[] {
+  const idle = [...compiled].filter(([, program]) => program !== running);
+  const bytes = idle.reduce((sum, [, { arenaSize }]) => sum + arenaSize, 0);
+  if (bytes === 0) return [];
+  return [
+    {
+      name: `${idle.length} Programs of tensors`,
+      device: "cpu",
+      priority: ReclaimPriority.quick,
+      bytes,
+      usedAt,
+      costSeconds: idle.length * compileSeconds,
+      reuseCount: 0,
+      reclaim() {
+        let won = 0;
+        for (const [key, program] of [...compiled]) {
+          if (program === running) continue;
+          program.run.program[Symbol.dispose]();
+          compiled.delete(key);
+          won += program.arenaSize;
+        }
+        return won;
+      },
+    },
+  ];
 }
 
 function compile({ nodes, leaves, roots }: Trace): Compiled {
@@ -93,7 +136,7 @@ function compile({ nodes, leaves, roots }: Trace): Compiled {
     inputSizes: numbers.map(({ size }) => size),
   });
   const work = plan.steps.reduce((sum, step) => sum + step.work, 0);
-  return { run, isSmall: work <= inlineWorkMax };
+  return { run, arenaSize: plan.arena.size, isSmall: work <= inlineWorkMax };
 }
 
 /** Memory for what is kept. */

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { requireFit } from "../../src/engine/memory.ts";
 import { load, type Model } from "../../src/index.ts";
 import { cleanUp, reclaimers } from "../../src/memory/index.ts";
-import { Region, systemMemory, trimMemory } from "../../src/native/index.ts";
+import { limitMemory, memoryMetrics, Region, systemMemory } from "../../src/native/index.ts";
 
 const greedy = { temperature: 0, ignoreEos: true };
 const story = "Once upon a time there was a little girl who";
@@ -81,7 +81,6 @@ describe("an idle context", () => {
     const before = systemMemory().resident;
     const won = reclaim("idle context");
     expect(won).toBeGreaterThan(2 ** 20);
-    trimMemory();
     if (process.platform === "linux") {
       expect(before - systemMemory().resident).toBeGreaterThan(won / 2);
     }
@@ -137,23 +136,25 @@ test("cleaning up takes all that is idle, and a closed model has nothing left to
   expect(offered(true)).toEqual([]);
 });
 
-// Windows commits what it gives, so there is no such region at all.
-test.skipIf(process.platform === "win32")(
-  "an allocation that fails takes idle contexts before it gives up",
-  async () => {
-    await tokensOf(story, 20);
-    const hoard: Region[] = [];
-    try {
-      expect(() => {
-        while (hoard.length < 9) hoard.push(Region.create(2 ** 46, { sparse: true }));
-      }).toThrow("allocating");
-      expect(offered(true)).toEqual([]);
-    } finally {
-      for (const region of hoard) region[Symbol.dispose]();
-    }
-    expect((await tokensOf(story, 20)).length).toBe(20);
-  },
-);
+test("a limit takes idle contexts before it refuses, one after the other, and then says why", async () => {
+  const want = await tokensOf(story, 20);
+  await Promise.all([tokensOf(story, 20), tokensOf("The dragon", 20)]);
+  const { held } = memoryMetrics();
+  const contexts = () => reclaimers.items().filter(({ name }) => name.startsWith("idle context"));
+  expect(contexts().length).toBe(2);
+  limitMemory(held);
+  try {
+    // Less than one context has set aside.
+    using small = Region.create(1 << 20);
+    expect(small.size).toBe(1 << 20);
+    expect(contexts().length).toBeGreaterThan(0);
+    expect(() => Region.create(held)).toThrow(/the memory limit is reached: .* weights \d/);
+    expect(contexts()).toEqual([]);
+  } finally {
+    limitMemory(Number.POSITIVE_INFINITY);
+  }
+  expect(await tokensOf(story, 20)).toEqual(want);
+});
 
 test("a model that does not fit makes idle contexts go before it is refused", async () => {
   await tokensOf(story, 20);

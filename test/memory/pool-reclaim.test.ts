@@ -49,14 +49,22 @@ describe("what a pool's owner named as reclaimable", () => {
 
   test("may allocate while it is asked, without being asked for that", () => {
     using pool = new HybridMemoryPool({ maxBytes: 8 * MiB });
+    pool.allocate(4 * MiB, { tag: "work" });
     let asked = 0;
     pool.reclaimable(() => {
       asked += 1;
-      expect(() => pool.allocate(9 * MiB)).toThrow("limit");
+      expect(() => pool.allocate(7 * MiB)).toThrow("work");
       return [];
     });
-    expect(() => pool.allocate(9 * MiB)).toThrow("limit");
+    expect(() => pool.allocate(7 * MiB)).toThrow("work");
     expect(asked).toBe(1);
+  });
+
+  test("is not given up for what could never fit", () => {
+    using pool = new HybridMemoryPool({ maxBytes: 8 * MiB });
+    const { blocks } = cacheIn(pool, 3);
+    expect(() => pool.allocate(9 * MiB)).toThrow("cache 3.0MiB in 3");
+    expect(blocks.length).toBe(3);
   });
 
   test("is on the process's list too, until the pool closes", () => {

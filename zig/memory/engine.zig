@@ -148,6 +148,14 @@ pub fn takeRefusal(buffer: []u8) []const u8 {
     return buffer[0 .. reason.len + holders.len];
 }
 
+/// Gives back to the system what is free and tells by how much less may be resident.
+pub fn trim() u64 {
+    const opened = shared.load(.acquire) orelse return 0;
+    const before = metrics.read(opened).total;
+    opened.trim();
+    return before -| metrics.read(opened).total;
+}
+
 /// Bytes that blocks of each tag hold.
 pub const Holdings = struct { used: [tag_count]u64, pool: metrics.Metrics };
 

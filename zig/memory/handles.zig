@@ -29,6 +29,8 @@ pub fn Table(comptime T: type) type {
         entries: std.ArrayList(Entry) = .empty,
         free_head: u32 = none,
         open_count: u32 = 0,
+        /// What new entries begin with: no handle of a place that was cut off is valid there again.
+        first_generation: Generation = 1,
 
         /// Takes `object` over and gives it a handle, never 0.
         pub fn add(table: *Self, gpa: std.mem.Allocator, object: *T) Error!u32 {
@@ -51,7 +53,7 @@ pub fn Table(comptime T: type) type {
             }
             const index = table.entries.items.len;
             if (index > std.math.maxInt(Index)) return error.OutOfMemory;
-            try table.entries.append(gpa, .{});
+            try table.entries.append(gpa, .{ .generation = table.first_generation });
             return @intCast(index);
         }
 
@@ -99,6 +101,25 @@ pub fn Table(comptime T: type) type {
                 break :blk table.dropLocked(entry, handle);
             };
             if (gone) |object| object.destroy();
+        }
+
+        /// Gives back the free places at the table's end, if they are half of it or more.
+        pub fn compact(table: *Self, gpa: std.mem.Allocator) void {
+            table.mutex.lock();
+            defer table.mutex.unlock();
+            const entries = table.entries.items;
+            var end = entries.len;
+            while (end > 0 and entries[end - 1].object == null) end -= 1;
+            if (2 * end > entries.len) return;
+            for (entries[end..]) |entry| {
+                table.first_generation = @max(table.first_generation, entry.generation);
+            }
+            table.entries.shrinkAndFree(gpa, end);
+            table.free_head = none;
+            for (table.entries.items, 0..) |*entry, index| if (entry.object == null) {
+                entry.next_free = table.free_head;
+                table.free_head = @intCast(index);
+            };
         }
 
         fn dropLocked(table: *Self, entry: *Entry, handle: u32) ?*T {
@@ -158,4 +179,31 @@ test "handles: an object lives until its last holder is gone, and stale handles 
     try std.testing.expectError(error.InvalidHandle, table.hold(handle));
     try std.testing.expectError(error.InvalidHandle, table.hold(0));
     try table.release(second);
+}
+
+test "handles: a compacted table refuses the handles of what was cut off, and grows again" {
+    const gpa = std.testing.allocator;
+    var table: Table(Probe) = .{};
+    defer table.entries.deinit(gpa);
+    var probe: Probe = .{};
+    var opened: [8]u32 = undefined;
+    for (&opened) |*handle| handle.* = try table.add(gpa, &probe);
+    table.compact(gpa);
+    try std.testing.expectEqual(8, table.entries.items.len);
+    for ([_]u32{ 0, 4, 5, 6, 7 }) |index| try table.release(opened[index]);
+    table.compact(gpa);
+    try std.testing.expectEqual(4, table.entries.items.len);
+    for ([_]u32{ 1, 2, 3 }) |index| {
+        try std.testing.expectEqual(&probe, try table.hold(opened[index]));
+        table.drop(opened[index]);
+    }
+    var again: [6]u32 = undefined;
+    for (&again) |*handle| handle.* = try table.add(gpa, &probe);
+    for ([_]u32{ 0, 4, 5, 6, 7 }) |index| {
+        try std.testing.expectError(error.InvalidHandle, table.hold(opened[index]));
+    }
+    for (again) |handle| try table.release(handle);
+    for ([_]u32{ 1, 2, 3 }) |index| try table.release(opened[index]);
+    table.compact(gpa);
+    try std.testing.expectEqual(0, table.entries.items.len);
 }

@@ -1,0 +1,59 @@
+/** What every process can free, whoever uses the library: kept memory, and what nobody holds. */
+import { memoryMetrics, trimMemory } from "../native/index.ts";
+import { type Reclaimable, ReclaimPriority } from "./reclaimers.ts";
+
+/** Kept memory is not worth a call below it. */
+const keptMin = 1 << 20;
+/** Zeroed pages come back from the system so fast, about. */
+const bytesPerSecond = 4e9;
+/** The collector is not asked oftener, unless an allocation is about to fail. */
+const garbageEveryMs = 10_000;
+/** What a full collection takes, about. */
+const garbageSeconds = 0.02;
+
+let lastTrimAt = 0;
+let lastGarbageAt = 0;
+
+/** Freed memory that the engine's pool keeps for reuse. */
+export function keptMemory(): Reclaimable[] {
+  const { total, held } = memoryMetrics();
+  const bytes = total - held;
+  if (bytes < keptMin) return [];
+  return [
+    {
+      name: "freed memory kept for reuse",
+      device: "cpu",
+      priority: ReclaimPriority.empty,
+      bytes,
+      usedAt: lastTrimAt,
+      costSeconds: bytes / bytesPerSecond,
+      reuseCount: 0,
+      reclaim() {
+        lastTrimAt = performance.now();
+        return trimMemory();
+      },
+    },
+  ];
+}
+
+/** Native memory whose owners nobody holds any more: freed when the collector finds them. */
+export function garbage(urgent: boolean): Reclaimable[] {
+  if (!urgent && performance.now() - lastGarbageAt < garbageEveryMs) return [];
+  return [
+    {
+      name: "what the collector finds",
+      device: "cpu",
+      priority: ReclaimPriority.garbage,
+      bytes: null,
+      usedAt: lastGarbageAt,
+      costSeconds: garbageSeconds,
+      reuseCount: 0,
+      reclaim() {
+        const before = memoryMetrics().used;
+        Bun.gc(true);
+        lastGarbageAt = performance.now();
+        return Math.max(0, before - memoryMetrics().used);
+      },
+    },
+  ];
+}
