@@ -5,7 +5,7 @@
 import { parseArgs } from "node:util";
 import { EnginePrograms, Session } from "../src/engine/index.ts";
 import { resolveSettings } from "../src/generate/index.ts";
-import type { Program } from "../src/graph/index.ts";
+import type { Program, TernaryLayout } from "../src/graph/index.ts";
 import { coreInfo } from "../src/native/index.ts";
 import { rateOf } from "../src/report/index.ts";
 import { type GeometryName, geometries, type RandomModel, randomModel } from "./random-model.ts";
@@ -19,6 +19,7 @@ export interface EngineOptions {
   geometry: GeometryName;
   threads: number;
   precision: "fast" | "exact";
+  packing: TernaryLayout;
   json: boolean;
   smoke: boolean;
 }
@@ -30,19 +31,22 @@ export function readEngineOptions(): EngineOptions {
       geometry: { type: "string", default: "2b4t" },
       threads: { type: "string", default: "0" },
       precision: { type: "string", default: "fast" },
+      packing: { type: "string", default: "tile2" },
       json: { type: "boolean", default: false },
       smoke: { type: "boolean", default: false },
     },
   });
-  const { geometry, threads, precision, json, smoke } = values;
+  const { geometry, threads, precision, packing, json, smoke } = values;
   if (geometry !== "2b4t" && geometry !== "110m") refuse("geometry", "2b4t or 110m", geometry);
   if (precision !== "fast" && precision !== "exact") {
     refuse("precision", "fast or exact", precision);
   }
+  if (packing !== "tile2" && packing !== "tile3") refuse("packing", "tile2 or tile3", packing);
   return {
     geometry: smoke ? "smoke" : geometry,
     threads: readThreads(threads),
     precision,
+    packing,
     json,
     smoke,
   };
@@ -67,9 +71,9 @@ export class EngineRuns implements Disposable {
   readonly #programs: EnginePrograms;
   readonly #session: Session;
 
-  constructor({ geometry, threads, precision }: EngineOptions) {
+  constructor({ geometry, threads, precision, packing }: EngineOptions) {
     const config = geometries[geometry];
-    this.#model = randomModel(config, precision);
+    this.#model = randomModel(config, { precision, packing });
     const { contextLength } = config;
     this.#programs = new EnginePrograms(this.#model.decoder, { contextLength, precision });
     this.decodeProgram = this.#programs.decode;

@@ -1,13 +1,15 @@
 /**
  * How fast the engine decodes and reads prompts, beside what the machine can do at best.
  *
- *   bun bench/engine.ts [--geometry 2b4t|110m] [--threads N] [--precision fast|exact] [--json]
+ *   bun bench/engine.ts [--geometry 2b4t|110m] [--threads N] [--precision fast|exact]
+ *       [--packing tile2|tile3] [--json]
  *
  * A model of random weights in memory. Decode: 64 greedy tokens at depths 33 to 96, sampling
  * included. Prefill of N: N tokens written to an empty cache, without the head. Read bandwidth and
  * int8 peak take turns with them; figures are medians. Load: packed weights made resident and
  * Programs compiled, no file read. --smoke is one round of a tiny model.
  */
+import type { TernaryLayout } from "../src/graph/index.ts";
 import { coreInfo, type IsaName, type ProbeOptions, probeMachine } from "../src/native/index.ts";
 import {
   describeMachine,
@@ -31,6 +33,7 @@ interface Result {
   threads: number;
   isa: IsaName;
   precision: "fast" | "exact";
+  packing: TernaryLayout;
   decode: { tokensPerSecond: number; bytesPerToken: number };
   prefill: { tokens: number; tokensPerSecond: number }[];
   machine: { readBytesPerSecond: number; int8OpsPerSecond: number };
@@ -49,7 +52,7 @@ async function measureEngine(wanted: EngineOptions): Promise<{
   result: Result;
   measured: Measured;
 }> {
-  const { geometry, threads, precision, smoke } = wanted;
+  const { geometry, threads, precision, packing, smoke } = wanted;
   const start = performance.now();
   using runs = new EngineRuns(wanted);
   const loadSeconds = (performance.now() - start) / 1000;
@@ -74,6 +77,7 @@ async function measureEngine(wanted: EngineOptions): Promise<{
     threads,
     isa: coreInfo().isa,
     precision,
+    packing,
     decode: {
       tokensPerSecond: measured.decode.median,
       bytesPerToken: runs.decodeProgram.bytesRead({}, depth),
@@ -92,10 +96,8 @@ async function measureEngine(wanted: EngineOptions): Promise<{
   return { result, measured };
 }
 
-function describe(
-  { geometry, threads, precision, decode, machine, prefill, residentBytes, loadSeconds }: Result,
-  summaries: Measured,
-): string {
+function describe(result: Result, summaries: Measured): string {
+  const { geometry, threads, precision, packing, decode, machine, prefill } = result;
   const share = (decode.tokensPerSecond * decode.bytesPerToken) / machine.readBytesPerSecond;
   const rows = [
     ["read bandwidth", "GB/s", formatSummary(summaries.read, 1e9)],
@@ -110,11 +112,11 @@ function describe(
   const gain = prefill.at(-1)!.tokensPerSecond / decode.tokensPerSecond;
   rows.push(
     [`prefill of ${prefillSizes.at(-1)} over decode`, "times", gain.toFixed(1)],
-    ["resident peak", "MB", (residentBytes / 1e6).toFixed(0)],
-    ["load", "s", loadSeconds.toFixed(2)],
+    ["resident peak", "MB", (result.residentBytes / 1e6).toFixed(0)],
+    ["load", "s", result.loadSeconds.toFixed(2)],
   );
   return [
-    `${geometry}, ${precision}: ${formatMachine(describeMachine(threads))}`,
+    `${geometry}, ${precision}, ${packing}: ${formatMachine(describeMachine(threads))}`,
     "",
     formatTable(["what", "unit", "median"], rows),
   ].join("\n");

@@ -2,9 +2,24 @@
  * The heavy kernels of a model as Programs of one instruction, on random data, with the shapes of
  * bitnet-b1.58-2B-4T. Imported by the benches; runs nothing.
  */
-import { elementSizes, Graph, Program, type ProgramRun, type Weight } from "../src/graph/index.ts";
+import {
+  elementSizes,
+  Graph,
+  isTernaryLayout,
+  Program,
+  type ProgramRun,
+  type TernaryLayout,
+  type Weight,
+  weightSize,
+} from "../src/graph/index.ts";
 import { type DTypeName, type LayoutName, pagePositions, Region } from "../src/native/index.ts";
-import { bf16Source, int8Source, type RandomBytes, ternarySource } from "./random-bytes.ts";
+import {
+  base3Source,
+  bf16Source,
+  int8Source,
+  type RandomBytes,
+  ternarySource,
+} from "./random-bytes.ts";
 
 const hidden = 2560;
 const feedForward = 6912;
@@ -33,32 +48,39 @@ interface Shape {
 interface WeightKind {
   dtype: DTypeName;
   layout: LayoutName;
-  elementSize: number;
 }
 
-const ternary: WeightKind = { dtype: "i8", layout: "tile2", elementSize: 1 / 4 };
-const int8: WeightKind = { dtype: "i8", layout: "strided", elementSize: 1 };
-const bf16: WeightKind = { dtype: "bf16", layout: "strided", elementSize: 2 };
+const int8: WeightKind = { dtype: "i8", layout: "strided" };
+const bf16: WeightKind = { dtype: "bf16", layout: "strided" };
 
 /** All cases and the memory they work on; `divisor` makes everything smaller by so much. */
 export class KernelCases implements Disposable {
   readonly all: KernelCase[] = [];
   readonly #regions: Region[] = [];
-  readonly #sources = { ternary: ternarySource(), int8: int8Source(), bf16: bf16Source() };
+  readonly #sources = {
+    tile2: ternarySource(),
+    tile3: base3Source(),
+    int8: int8Source(),
+    bf16: bf16Source(),
+  };
 
   constructor(divisor: number) {
     const outputs = (count: number): number => Math.ceil(count / divisor / 32) * 32;
     // Far larger than caches: the rows of many layers as one matrix.
-    this.#ternary({ rows: 1, outputs: outputs(160 * hidden), inputs: hidden });
-    this.#ternary({ rows: 1, outputs: outputs(60 * hidden), inputs: feedForward });
+    for (const packing of ["tile2", "tile3"] as const) {
+      this.#ternary(packing, { rows: 1, outputs: outputs(160 * hidden), inputs: hidden });
+      this.#ternary(packing, { rows: 1, outputs: outputs(60 * hidden), inputs: feedForward });
+    }
     this.#int8({ rows: 1, outputs: outputs(vocabulary), inputs: hidden });
     this.#dense({ rows: 1, outputs: outputs(vocabulary / 2), inputs: hidden });
     const fewer = (count: number): number => Math.ceil(count / divisor);
     this.#attention(1, 64);
     this.#attention(1, fewer(2048));
     for (const rows of [fewer(128), fewer(512)]) {
-      this.#ternary({ rows, outputs: outputs(2 * feedForward), inputs: hidden });
-      this.#ternary({ rows, outputs: outputs(hidden), inputs: feedForward });
+      for (const packing of ["tile2", "tile3"] as const) {
+        this.#ternary(packing, { rows, outputs: outputs(2 * feedForward), inputs: hidden });
+        this.#ternary(packing, { rows, outputs: outputs(hidden), inputs: feedForward });
+      }
     }
     this.#dense({ rows: fewer(128), outputs: outputs(feedForward), inputs: hidden });
     this.#attention(fewer(128), fewer(2048));
@@ -69,8 +91,9 @@ export class KernelCases implements Disposable {
     for (const region of this.#regions) region[Symbol.dispose]();
   }
 
-  #ternary(shape: Shape): void {
-    const weight = this.#weight(ternary, shape, this.#sources.ternary);
+  #ternary(packing: TernaryLayout, shape: Shape): void {
+    const kind: WeightKind = { dtype: "i8", layout: packing };
+    const weight = this.#weight(kind, shape, this.#sources[packing]);
     const rowScale = this.#vector(shape.outputs);
     this.#matmul("ternary_matmul", shape, {
       graph: (graph) => [
@@ -79,7 +102,7 @@ export class KernelCases implements Disposable {
         graph.constant({ ...weight, rowScale }),
       ],
       attrs: { has_bias: 0, has_residual: 0 },
-      kind: ternary,
+      kind,
     });
   }
 
@@ -128,10 +151,12 @@ export class KernelCases implements Disposable {
     else this.#sources.int8.fill(x);
     const content: Record<string, Uint8Array | Float32Array> = { x };
     if (op !== "dense_matmul") content.a = new Float32Array(rows).fill(1);
-    const bytes = outputs * inputs * parts.kind.elementSize;
+    const { kind } = parts;
+    const bytes = weightSize({ ...kind, shape: [outputs, inputs] });
     const few = rows === 1;
+    const packing = isTernaryLayout(kind.layout) ? ` ${kind.layout}` : "";
     this.all.push({
-      name: `${op} ${rows} x (${outputs}, ${inputs})`,
+      name: `${op}${packing} ${rows} x (${outputs}, ${inputs})`,
       program: new Program(graph),
       run: { inputs: content, regions: { y: this.#region(rows * outputs * 4) } },
       limit: few ? "memory" : op === "dense_matmul" ? "float" : "int8",
@@ -182,13 +207,10 @@ export class KernelCases implements Disposable {
     });
   }
 
-  #weight(
-    { dtype, layout, elementSize }: WeightKind,
-    { outputs, inputs }: Shape,
-    source: RandomBytes,
-  ): Weight {
-    const region = this.#filled(outputs * inputs * elementSize, source);
-    return { region, offset: 0, dtype, layout, shape: [outputs, inputs] };
+  #weight({ dtype, layout }: WeightKind, { outputs, inputs }: Shape, source: RandomBytes): Weight {
+    const shape = [outputs, inputs];
+    const region = this.#filled(weightSize({ dtype, layout, shape }), source);
+    return { region, offset: 0, dtype, layout, shape };
   }
 
   #vector(count: number): Weight {

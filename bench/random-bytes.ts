@@ -40,6 +40,11 @@ export function ternarySource(seed = 1): RandomBytes {
   );
 }
 
+/** Bytes of tile3, each of five weights that are -1, 0, 1 alike often. */
+export function base3Source(seed = 1): RandomBytes {
+  return new RandomBytes(seed, (random) => random % 243);
+}
+
 /** int8 from -127 to 127, as absmax quantization yields them. */
 export function int8Source(seed = 2): RandomBytes {
   return new RandomBytes(seed, (random) => (random % 255) - 127);

@@ -3,7 +3,7 @@
  * same geometry. Matrices lie packed as loading a checkpoint would leave them, so that a Program
  * over them reads what it would read of a real model. Imported by the benches; runs nothing.
  */
-import type { Weight } from "../src/graph/index.ts";
+import { packedSize, type TernaryLayout, type Weight } from "../src/graph/index.ts";
 import {
   Decoder,
   type DecoderConfig,
@@ -19,6 +19,7 @@ import {
 import { Region } from "../src/native/index.ts";
 import { type Norm, type Projection, ropeFrequencies } from "../src/nn/index.ts";
 import {
+  base3Source,
   bf16Source,
   int8Source,
   type RandomBytes,
@@ -82,17 +83,24 @@ export interface RandomModel extends Disposable {
   ids(count: number): number[];
 }
 
-/**
- * Makes the weights. For `fast` there is an int8 head, for `exact` the tied embedding serves as
- * the head.
- */
-export function randomModel(config: DecoderConfig, precision: "fast" | "exact"): RandomModel {
+export interface RandomModelOptions {
+  /** For `fast` there is an int8 head, for `exact` the tied embedding serves as the head. */
+  precision: "fast" | "exact";
+  packing: TernaryLayout;
+}
+
+/** Makes the weights. */
+export function randomModel(
+  config: DecoderConfig,
+  { precision, packing }: RandomModelOptions,
+): RandomModel {
   const fast = precision === "fast";
-  const store = new WeightStore(storeSize({ config, scheme: { kind: "packed" } }, fast));
+  const size = storeSize({ config, scheme: { kind: "packed" } }, { int8Head: fast, packing });
+  const store = new WeightStore(size);
   const embedding = Region.create(2 * config.vocabularySize * config.hiddenSize, {
     tag: "weights",
   });
-  const weights = new Making(config, store).all(embedding, fast);
+  const weights = new Making(config, store, packing).all(embedding, fast);
   const idCount = Math.min(livelyIds, config.vocabularySize);
   const random = randomWords(4);
   return {
@@ -106,12 +114,15 @@ export function randomModel(config: DecoderConfig, precision: "fast" | "exact"):
 }
 
 class Making {
-  readonly #ternary = ternarySource();
+  readonly #ternary: RandomBytes;
 
   constructor(
     readonly config: DecoderConfig,
     readonly store: WeightStore,
-  ) {}
+    readonly packing: TernaryLayout,
+  ) {
+    this.#ternary = packing === "tile2" ? ternarySource() : base3Source();
+  }
 
   all(embeddingRegion: Region, fast: boolean): DecoderWeights {
     const { config, store } = this;
@@ -160,8 +171,10 @@ class Making {
   /** Matrices that read the same input: one behind the other, then their scales. */
   #projections(roles: readonly MatrixRole[]): Projection[] {
     const packed = roles.map((role) => {
-      const weight = this.store.allocate(matrixShape(this.config, role), "i8", "tile2");
-      fill(this.#ternary, weight, 1 / 4);
+      const [rows, cols] = matrixShape(this.config, role);
+      const weight = this.store.allocate([rows, cols], "i8", this.packing);
+      const size = packedSize(this.packing, rows, cols);
+      this.#ternary.fill(weight.region.bytes(weight.offset, size));
       return weight;
     });
     return packed.map((weight) => {

@@ -64,6 +64,7 @@ pub const Op = enum(u16) {
     ternarize,
     unpack_ternary,
     pack_tile2,
+    pack_tile3,
     pack_ternary,
     convert,
 };

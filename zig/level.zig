@@ -49,7 +49,8 @@ fn kernelOf(op: abi.Op) task.Kernel {
         .abs_stats => @import("kernels/abs_stats.zig").run,
         .ternarize => @import("kernels/ternarize.zig").run,
         .unpack_ternary => @import("kernels/unpack_ternary.zig").run,
-        .pack_tile2 => @import("kernels/pack_tile2.zig").run,
+        .pack_tile2 => @import("kernels/pack_tiles.zig").tile2,
+        .pack_tile3 => @import("kernels/pack_tiles.zig").tile3,
         .pack_ternary => @import("kernels/pack_ternary.zig").run,
         .convert => @import("kernels/convert.zig").run,
     };

@@ -5,4 +5,5 @@ test {
     _ = @import("kernels/dot.zig");
     _ = @import("kernels/int8_matmul.zig");
     _ = @import("kernels/ternary_matmul.zig");
+    _ = @import("kernels/tile3.zig");
 }

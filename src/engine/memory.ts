@@ -4,6 +4,7 @@
  */
 import type { Checkpoint } from "../checkpoint/index.ts";
 import { BitNetError } from "../errors/index.ts";
+import type { TernaryLayout } from "../graph/index.ts";
 import { cleanUp } from "../memory/index.ts";
 import { type ModelPlan, storeSize } from "../models/index.ts";
 import { pagePositions, systemMemory } from "../native/index.ts";
@@ -25,20 +26,22 @@ export interface MemoryEstimate {
 export interface EstimateOptions {
   contextLength: number;
   precision: "fast" | "exact";
+  /** How ternary matrices are packed; `tile2` takes the most. */
+  packing?: TernaryLayout;
 }
 
 /** Bytes that a model will take. */
 export function estimateMemory(
   checkpoint: Checkpoint,
   plan: ModelPlan,
-  { contextLength, precision }: EstimateOptions,
+  { contextLength, precision, packing = "tile2" }: EstimateOptions,
 ): MemoryEstimate {
   const { config, names } = plan;
   const sizes = [...checkpoint.tensors.values()].map(({ bytes }) => bytes);
   const inPlace = new Set([names.embedding, config.tiedHead ? names.embedding : names.head]);
   let mapped = 0;
   for (const name of inPlace) mapped += checkpoint.tensors.get(name)?.bytes ?? 0;
-  const weights = storeSize(plan, precision === "fast") + mapped;
+  const weights = storeSize(plan, { int8Head: precision === "fast", packing }) + mapped;
   const kvCache = cacheSize({
     layerCount: config.layerCount,
     pageCount: Math.ceil(contextLength / pagePositions),

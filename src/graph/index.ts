@@ -9,10 +9,11 @@ export { type ApplyOptions, type Recorded, record } from "./record.ts";
 export {
   type Attrs,
   elementSizes,
+  isTernaryLayout,
   type Node,
   packedSize,
   type Storage,
-  tileCols,
+  type TernaryLayout,
   tileRows,
   Value,
   type Weight,

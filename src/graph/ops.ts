@@ -133,6 +133,7 @@ export const opTable: Record<OpName, OpRule> = {
     },
   },
   pack_tile2: { outputs: () => [null], work: ([codes]) => elements(codes!) },
+  pack_tile3: { outputs: () => [null], work: ([codes]) => elements(codes!) },
   pack_ternary: { outputs: () => [null], work: ([codes]) => elements(codes!) },
   convert: {
     outputs([x], attrs) {

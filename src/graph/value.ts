@@ -35,16 +35,25 @@ const rowBlocks: Partial<Record<LayoutName, [values: number, size: number]>> = {
   q6_k: [256, 210],
 };
 
-/** Rows and columns that a matrix in the layout `tile2` is padded to. */
+/** The packings that `ternary_matmul` reads. */
+export type TernaryLayout = "tile2" | "tile3";
+
+/** Columns of a tile of each. */
+const tileColumns: Readonly<Record<TernaryLayout, number>> = { tile2: 16, tile3: 20 };
+/** Rows and bytes of a tile of any. */
 export const tileRows = 32;
-export const tileCols = 16;
+const tileSize = 128;
+
+export function isTernaryLayout(layout: LayoutName): layout is TernaryLayout {
+  return Object.hasOwn(tileColumns, layout);
+}
 
 /** Bytes of a matrix in a packed layout (docs/formats). */
 export function packedSize(layout: LayoutName, rows: number, cols: number): number {
   const block = rowBlocks[layout];
   if (block) return ((rows * cols) / block[0]) * block[1];
-  if (layout === "tile2") {
-    return Math.ceil(rows / tileRows) * Math.ceil(cols / tileCols) * 128;
+  if (isTernaryLayout(layout)) {
+    return Math.ceil(rows / tileRows) * Math.ceil(cols / tileColumns[layout]) * tileSize;
   }
   if (layout === "hf_ternary") return Math.ceil(rows / 4) * cols;
   if (layout === "i4") return Math.ceil((rows * cols) / 2);

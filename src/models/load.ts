@@ -3,7 +3,7 @@
  * matrices, keeps the embedding in place, and says how far it is.
  */
 import type { Checkpoint, TensorEntry } from "../checkpoint/index.ts";
-import type { Weight } from "../graph/index.ts";
+import type { TernaryLayout, Weight } from "../graph/index.ts";
 import type { ActivationName } from "../native/index.ts";
 import { type Projection, ropeFrequencies } from "../nn/index.ts";
 import { Decoder, type DecoderLayer, type DecoderWeights } from "./decoder.ts";
@@ -21,6 +21,8 @@ export interface LoadDecoderOptions {
   hiddenAct?: ActivationName;
   /** Makes the int8 head too. */
   int8Head?: boolean;
+  /** How ternary matrices are packed, `tile2` by default. Speed and memory alone depend on it. */
+  packing?: TernaryLayout;
   signal?: AbortSignal;
   /** Bytes of the checkpoint dealt with so far. */
   onProgress?: (done: number, total: number) => void;
@@ -59,10 +61,12 @@ export async function loadDecoder(
   const plan = planModel(checkpoint, options.hiddenAct);
   // All tensors are found and checked before any memory is taken.
   const tensors = findTensors(checkpoint, plan);
-  const store = new WeightStore(storeSize(plan, options.int8Head === true));
+  const { int8Head = false, packing = "tile2" } = options;
+  const store = new WeightStore(storeSize(plan, { int8Head, packing }));
   try {
     using packer = new Packer(options.signal);
-    const loading = new Loading({ checkpoint, plan, tensors, store, packer, options });
+    const parts = { checkpoint, plan, tensors, store, packer, packing, options };
+    const loading = new Loading(parts);
     const weights = await loading.all();
     const { ternaryCount, denseCount } = loading;
     return {
@@ -84,6 +88,7 @@ interface LoadingParts {
   tensors: TensorTable;
   store: WeightStore;
   packer: Packer;
+  packing: TernaryLayout;
   options: LoadDecoderOptions;
 }
 
@@ -147,14 +152,14 @@ class Loading {
 
   /** Matrices that read the same input: packed one behind the other, then their scales. */
   async #projections(layer: number, roles: MatrixRole[]): Promise<Projection[]> {
-    const { plan, store } = this.parts;
+    const { plan, store, packing } = this.parts;
     const places: { base: string; entry: TensorEntry; packed: Weight }[] = [];
     const scales: (number | null)[] = [];
     for (const role of roles) {
       const base = inLayer(plan.names[role], layer);
       const shape = matrixShape(plan.config, role);
       const entry = this.parts.tensors.find(`${base}.weight`)!;
-      const packed = store.allocate(shape, "i8", "tile2");
+      const packed = store.allocate(shape, "i8", packing);
       places.push({ base, entry, packed });
       scales.push(await readTernary(this.parts, base, packed));
       this.#progress(entry.bytes);

@@ -7,6 +7,7 @@ import type { StoredDType, TensorEntry } from "../checkpoint/index.ts";
 import {
   elementSizes,
   Graph,
+  isTernaryLayout,
   Program,
   packedSize,
   type Value,
@@ -57,7 +58,7 @@ export class Packer implements Disposable {
       const scaleOut = graph.output("scales", "f32", [blocks]);
       const direct = codesTarget(graph, to);
       const [codes] = graph.apply("unpack_ternary", [w], { into: [direct, scaleOut] });
-      if (!direct) graph.apply("pack_tile2", [codes!], { into: [packTarget(graph, to)] });
+      if (!direct) pack(graph, codes!, to.layout);
     });
     await program.submit({
       regions: { staging, scales, packed: to },
@@ -98,7 +99,7 @@ export class Packer implements Disposable {
       const direct = codesTarget(graph, to);
       const operands = [w, graph.input("scale", "f32", [1])];
       const codes = graph.one("ternarize", operands, { into: [direct] });
-      if (!direct) graph.apply("pack_tile2", [codes], { into: [packTarget(graph, to)] });
+      if (!direct) pack(graph, codes, to.layout);
     });
     await program.submit({
       regions: { staging: this.#buffers.get("staging")!, packed: to },
@@ -186,8 +187,11 @@ function codesTarget(graph: Graph, { layout, shape }: Weight): Value | undefined
   return graph.stateValue(graph.state("packed", rows * cols), { dtype: "i8", dims: [rows, cols] });
 }
 
-function packTarget(graph: Graph, { layout, shape }: Weight): Value {
-  const [rows, cols] = shape as [number, number];
-  const storage = graph.state("packed", packedSize(layout, rows, cols));
-  return graph.packedState(storage, layout, [rows, cols]);
+/** Records the packing of codes into the state "packed". */
+function pack(graph: Graph, codes: Value, layout: LayoutName): void {
+  if (!isTernaryLayout(layout)) throw new Error(`no ternary product reads ${layout}`);
+  const [rows, cols] = codes.dims as [number, number];
+  const packed = graph.state("packed", packedSize(layout, rows, cols));
+  const into = [graph.packedState(packed, layout, [rows, cols])];
+  graph.apply(`pack_${layout}`, [codes], { into });
 }

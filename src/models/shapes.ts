@@ -1,5 +1,6 @@
 /** What matrices and norms a decoder has, their shapes, and the memory they take packed. */
 
+import type { TernaryLayout } from "../graph/index.ts";
 import type { DecoderConfig } from "./decoder.ts";
 import type { ModelPlan } from "./family.ts";
 import { reserveSize } from "./store.ts";
@@ -49,14 +50,14 @@ export function normWidth(
 /** Bytes that the store needs at most. */
 export function storeSize(
   { config, scheme }: Pick<ModelPlan, "config" | "scheme">,
-  int8Head: boolean,
+  { int8Head, packing }: { int8Head: boolean; packing: TernaryLayout },
 ): number {
   const vector = (width: number): number =>
     reserveSize({ dtype: "f32", layout: "strided", shape: [width] });
   let layer = 0;
   for (const role of matrixRoles) {
     const [rows, cols] = matrixShape(config, role);
-    layer += reserveSize({ dtype: "i8", layout: "tile2", shape: [rows, cols] });
+    layer += reserveSize({ dtype: "i8", layout: packing, shape: [rows, cols] });
     // Scales, bias and the norm before the projection.
     layer += 2 * vector(rows) + (scheme.projectionNormEps ? vector(cols) : 0);
   }

@@ -1,6 +1,6 @@
 // Written by `zig build abi` from zig/abi.zig. Do not edit.
 
-export const abiHash = 0xa444aeea;
+export const abiHash = 0x2551a10e;
 export const blobMagic = 0x504e5442;
 export const noSym = 0xffff;
 export const noSlot = 0xffffffff;
@@ -45,16 +45,17 @@ export type DTypeName = keyof typeof DType;
 export const Layout = {
   strided: 0,
   tile2: 1,
-  hf_ternary: 2,
-  tq1_0: 3,
-  tq2_0: 4,
-  i2_s_128: 5,
-  i2_s_64: 6,
-  q8_0: 7,
-  q4_0: 8,
-  q4_k: 9,
-  q6_k: 10,
-  i4: 11,
+  tile3: 2,
+  hf_ternary: 3,
+  tq1_0: 4,
+  tq2_0: 5,
+  i2_s_128: 6,
+  i2_s_64: 7,
+  q8_0: 8,
+  q4_0: 9,
+  q4_k: 10,
+  q6_k: 11,
+  i4: 12,
 } as const;
 export type LayoutName = keyof typeof Layout;
 
@@ -98,8 +99,9 @@ export const Op = {
   ternarize: 24,
   unpack_ternary: 25,
   pack_tile2: 26,
-  pack_ternary: 27,
-  convert: 28,
+  pack_tile3: 27,
+  pack_ternary: 28,
+  convert: 29,
 } as const;
 export type OpName = keyof typeof Op;
 

@@ -3,7 +3,14 @@
  * to int8 per token, or W is dense and x stays as it is. Some families normalise the input of each
  * projection on its own.
  */
-import type { Graph, Value, Weight } from "../graph/index.ts";
+import {
+  type Graph,
+  isTernaryLayout,
+  packedSize,
+  tileRows,
+  type Value,
+  type Weight,
+} from "../graph/index.ts";
 
 export interface Norm {
   /** f32 (width). */
@@ -12,7 +19,7 @@ export interface Norm {
 }
 
 export interface Projection {
-  /** `tile2` with row scales, or dense floats, (outputs, inputs). */
+  /** `tile2` or `tile3` with row scales, or dense floats, (outputs, inputs). */
   weight: Weight;
   /** f32 (outputs). */
   bias?: Weight;
@@ -47,7 +54,7 @@ export function project(input: Activations, projection: Projection): Value {
   const { weight, bias, norm } = projection;
   const source = norm ? new Activations(graph, rmsNorm(graph, input.x, norm)) : input;
   const biases = bias ? [graph.constant(bias)] : [];
-  if (weight.layout === "tile2") {
+  if (isTernaryLayout(weight.layout)) {
     return graph.one("ternary_matmul", [...source.quantized(), graph.constant(weight), ...biases], {
       attrs: { has_bias: biases.length, has_residual: 0 },
     });
@@ -75,21 +82,21 @@ export function projectTogether(input: Activations, projections: readonly Projec
 
 function fuseWeights(projections: readonly Projection[]): Weight | undefined {
   const [first] = projections;
-  if (!first?.weight.rowScale) return undefined;
+  if (!first?.weight.rowScale || !isTernaryLayout(first.weight.layout)) return undefined;
   let end = first.weight.offset;
   let scaleEnd = first.weight.rowScale.offset;
   let rows = 0;
   for (const { weight, bias, norm } of projections) {
     const { rowScale, shape } = weight;
-    if (bias || norm || weight.layout !== "tile2" || !rowScale) return undefined;
+    if (bias || norm || weight.layout !== first.weight.layout || !rowScale) return undefined;
     if (weight.region !== first.weight.region || weight.offset !== end) return undefined;
     if (rowScale.region !== first.weight.rowScale.region || rowScale.offset !== scaleEnd) {
       return undefined;
     }
     // Rows that are not whole tiles leave a gap before the next matrix.
-    if (rows % 32 !== 0) return undefined;
+    if (rows % tileRows !== 0) return undefined;
     rows += shape[0]!;
-    end += Math.ceil(shape[0]! / 32) * Math.ceil(shape[1]! / 16) * 128;
+    end += packedSize(weight.layout, shape[0]!, shape[1]!);
     scaleEnd += shape[0]! * 4;
   }
   const shape = [rows, first.weight.shape[1]!];

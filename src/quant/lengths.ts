@@ -20,9 +20,14 @@ export function requireMultiple(what: string, count: number, block: number): voi
  * @throws BitNetError quant/not-ternary always
  */
 export function notTernary(packing: string, index: number): never {
+  refuseBytes(packing, `code 3 at weight ${index}`);
+}
+
+/** @throws BitNetError quant/not-ternary always */
+export function refuseBytes(packing: string, found: string): never {
   throw new BitNetError(
     "quant/not-ternary",
-    `${packing}: want weights of -1, 0 and +1, got code 3 at weight ${index}; ` +
+    `${packing}: want weights of -1, 0 and +1, got ${found}; ` +
       "the bytes are of another packing, or damaged",
   );
 }

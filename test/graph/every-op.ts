@@ -87,6 +87,7 @@ const recorders: Record<OpName, (recording: Recording) => void> = {
     const codes = r.graph.output("codes", "u8", [r.rows, width]);
     r.into([r.f32("x", width)], [codes], attrs);
   },
+  pack_tile3: (r) => r.into([r.input("codes", "i8", [outputs, width])], [r.packed("tile3")]),
 };
 
 class Recording {
@@ -175,7 +176,7 @@ class Recording {
     ];
   }
 
-  packed(layout: "tile2" | "hf_ternary"): Value {
+  packed(layout: "tile2" | "tile3" | "hf_ternary"): Value {
     const storage = this.graph.state("packed", 4096);
     return this.graph.packedState(storage, layout, [outputs, width]);
   }

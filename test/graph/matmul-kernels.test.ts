@@ -1,8 +1,8 @@
 /** ternary_matmul, int8_matmul and dense_matmul as Programs, on shapes around their tiles. */
 import { describe, expect, test } from "bun:test";
-import { Graph, type Value, type Weight } from "../../src/graph/index.ts";
+import { Graph, type TernaryLayout, type Value, type Weight } from "../../src/graph/index.ts";
 import { Region } from "../../src/native/index.ts";
-import { packTile2 } from "../../src/quant/index.ts";
+import { packTile2, packTile3 } from "../../src/quant/index.ts";
 import { everywhere, floats, regionOf } from "./everywhere.ts";
 import {
   dot,
@@ -17,6 +17,8 @@ import {
   worstError,
 } from "./reference.ts";
 
+const packers = { tile2: packTile2, tile3: packTile3 };
+
 interface TernaryShape {
   tokens: number;
   outputs: number;
@@ -27,12 +29,17 @@ interface TernaryShape {
   extreme?: number;
 }
 
-/** Runs one product with a sliced q, residual and y, and compares it bit for bit. */
+/** Runs one product in each packing, with a sliced q, residual and y, and compares bit for bit. */
 async function checkTernary(shape: TernaryShape): Promise<void> {
+  await checkPacking("tile2", shape);
+  await checkPacking("tile3", shape);
+}
+
+async function checkPacking(packing: TernaryLayout, shape: TernaryShape): Promise<void> {
   const { tokens, outputs, inputs, bias = false, residual = false, extreme } = shape;
   const graph = new Graph();
   const codes = integers(outputs * inputs, outputs + inputs, extreme ? [1, 1] : [-1, 1]);
-  using weights = regionOf(packTile2(Int8Array.from(codes), outputs, inputs));
+  using weights = regionOf(packers[packing](Int8Array.from(codes), outputs, inputs));
   const rowScale = normals(outputs, 2, 0.02);
   using scales = regionOf(rowScale, 4);
   const scale: Weight = {
@@ -46,7 +53,7 @@ async function checkTernary(shape: TernaryShape): Promise<void> {
     region: weights,
     offset: 0,
     dtype: "i8",
-    layout: "tile2",
+    layout: packing,
     shape: [outputs, inputs],
     rowScale: scale,
   });
@@ -77,7 +84,9 @@ async function checkTernary(shape: TernaryShape): Promise<void> {
     });
     const row = rowOf(got, token, { width: outputs, stride: outputs + 5, start: 1 });
     if (row.some((value, n) => value !== want[n])) {
-      throw new Error(`${JSON.stringify(shape)}: token ${token} differs from the definition`);
+      throw new Error(
+        `${packing} ${JSON.stringify(shape)}: token ${token} differs from the definition`,
+      );
     }
   }
 }
@@ -85,11 +94,17 @@ async function checkTernary(shape: TernaryShape): Promise<void> {
 describe("ternary_matmul", () => {
   test("one token and few: every number of outputs and inputs around a tile is exact", async () => {
     for (const outputs of [1, 16, 31, 32, 33, 112]) {
-      for (const inputs of [1, 4, 15, 16, 17, 112, 130]) {
+      for (const inputs of [1, 4, 15, 16, 17, 19, 20, 21, 112, 130]) {
         for (const tokens of [1, 2]) await checkTernary({ tokens, outputs, inputs });
       }
     }
   }, 30_000);
+
+  test("a model's widths, and a width over a panel of many tokens, are exact", async () => {
+    for (const tokens of [1, 3, 13]) {
+      for (const inputs of [2560, 4099, 6912]) await checkTernary({ tokens, outputs: 33, inputs });
+    }
+  });
 
   test("many tokens: every number around the tiles of tokens is exact", async () => {
     for (const tokens of [3, 4, 5, 8, 9, 12, 13, 16, 17, 24, 25, 40, 65]) {
@@ -110,7 +125,7 @@ describe("ternary_matmul", () => {
 
   test("long rows of extreme activations keep exact sums", async () => {
     for (const tokens of [1, 2, 4, 9]) {
-      for (const extreme of [-128, 127]) {
+      for (const extreme of [-128, -127, 127]) {
         await checkTernary({ tokens, outputs: 33, inputs: 9001, extreme });
       }
     }

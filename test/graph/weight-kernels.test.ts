@@ -1,7 +1,7 @@
 /** What reads and makes weights: embedding, statistics, quantizing, packing and unpacking. */
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { Graph, Program, type Weight } from "../../src/graph/index.ts";
+import { Graph, Program, packedSize, type Weight } from "../../src/graph/index.ts";
 import { type LayoutName, Region } from "../../src/native/index.ts";
 import {
   encodeI2_S,
@@ -9,6 +9,7 @@ import {
   encodeTq2_0,
   packHfTernary,
   packTile2,
+  packTile3,
   roundHalfEven,
 } from "../../src/quant/index.ts";
 import { randomTernary } from "../quant/random-ternary.ts";
@@ -273,25 +274,29 @@ describe("unpack_ternary and pack_tile2", () => {
     }
   });
 
-  test("pack_tile2: ragged shapes and slices of wider rows equal the reference", async () => {
+  test("pack_tile2 and pack_tile3: ragged shapes and slices of wider rows equal the reference", async () => {
     for (const [rows, columns] of [
       [1, 1],
       [31, 17],
+      [32, 20],
       [33, 112],
       [70, 130],
     ] as const) {
       const graph = new Graph();
       const codes = graph.input("codes", "i8", [rows, columns + 3]).slice(1, 2, columns);
-      const size = Math.ceil(rows / 32) * Math.ceil(columns / 16) * 128;
-      const tiles = graph.packedState(graph.state("tiles", size), "tile2", [rows, columns]);
-      graph.apply("pack_tile2", [codes], { into: [tiles] });
+      for (const packing of ["tile2", "tile3"] as const) {
+        const state = graph.state(packing, packedSize(packing, rows, columns));
+        const into = [graph.packedState(state, packing, [rows, columns])];
+        graph.apply(`pack_${packing}`, [codes], { into });
+      }
       const wide = randomTernary(rows * (columns + 3), rows);
       const got = await everywhere(graph, { inputs: { codes: wide } });
       const flat = Int8Array.from({ length: rows * columns }, (_, index) => {
         const row = Math.floor(index / columns);
         return wide[row * (columns + 3) + 2 + (index % columns)]!;
       });
-      expect(got.tiles).toEqual(new Uint8Array(packTile2(flat, rows, columns)));
+      expect(got.tile2).toEqual(packTile2(flat, rows, columns));
+      expect(got.tile3).toEqual(packTile3(flat, rows, columns));
     }
   });
 });

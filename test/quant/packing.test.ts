@@ -10,9 +10,12 @@ import {
   encodeTq2_0,
   packHfTernary,
   packTile2,
+  packTile3,
   tile2Bytes,
+  tile3Bytes,
   unpackHfTernary,
   unpackTile2,
+  unpackTile3,
 } from "../../src/quant/index.ts";
 import { randomTernary } from "./random-ternary.ts";
 
@@ -148,6 +151,68 @@ describe("tile2", () => {
   test("refuses bytes of another size and code 3", () => {
     expect(() => unpackTile2(new Uint8Array(127), 32, 16)).toThrow("want 128, got 127");
     expect(() => unpackTile2(new Uint8Array(128).fill(0xff), 32, 16)).toThrow("tile2");
+  });
+});
+
+describe("tile3", () => {
+  for (const [rows, columns] of [
+    [32, 20],
+    [1, 1],
+    [31, 19],
+    [33, 21],
+    [64, 60],
+    [70, 130],
+  ] as const) {
+    test(`${rows} x ${columns} comes back unchanged`, () => {
+      const ternary = randomTernary(rows * columns, rows + columns);
+      const bytes = packTile3(ternary, rows, columns);
+      expect(bytes.length).toBe(Math.ceil(rows / 32) * Math.ceil(columns / 20) * 128);
+      expect(bytes.length).toBe(tile3Bytes(rows, columns));
+      expect(unpackTile3(bytes, rows, columns)).toEqual(ternary);
+    });
+  }
+
+  test("gives each of the 243 combinations a byte of its own, below 243", () => {
+    const bytes = new Set<number>();
+    for (let index = 0; index < 243; index += 1) {
+      const weights = [1, 3, 9, 27, 81].map((power) => (Math.floor(index / power) % 3) - 1);
+      const ternary = Int8Array.from({ length: 20 }, (_, column) => weights[column >> 2]!);
+      const [byte, ...others] = packTile3(ternary, 1, 20).subarray(0, 4);
+      expect(others).toEqual([byte!, byte!, byte!]);
+      expect(byte).toBeLessThan(243);
+      bytes.add(byte!);
+    }
+    expect(bytes.size).toBe(243);
+  });
+
+  test("puts every weight where the format says", () => {
+    const rows = 64;
+    const columns = 40;
+    const zero = 64 + 16 + 13;
+    // By the group whose code is 2; 1 + 3 * 2 + 9 and 1 + 3 + 9 * 2 are too much for four bits.
+    const bytes = [64 + 16 + 14, 64 + 48 + 1, 64 + 32 + 13, 192 + 16 + 3, 128 + 16 + 13];
+    for (const [row, column] of [
+      [0, 0],
+      [15, 3],
+      [16, 4],
+      [31, 18],
+      [5, 29],
+      [40, 19],
+    ] as const) {
+      const ternary = new Int8Array(rows * columns);
+      ternary[row * columns + column] = 1;
+      const tile = (row >> 5) * 2 + Math.floor(column / 20);
+      const byte = tile * 128 + (row & 31) * 4 + (column & 3);
+      const group = (column % 20) >> 2;
+      const want = new Uint8Array(4 * 128).fill(zero);
+      want[byte] = bytes[group]!;
+      expect(packTile3(ternary, rows, columns)).toEqual(want);
+    }
+  });
+
+  test("refuses bytes of another size and bytes that do not occur", () => {
+    expect(() => unpackTile3(new Uint8Array(127), 32, 20)).toThrow("want 128, got 127");
+    expect(() => unpackTile3(new Uint8Array(128).fill(243), 32, 20)).toThrow("got byte 243 at 0");
   });
 });
 

@@ -70,6 +70,9 @@ pub fn Wide(comptime level: Level) type {
     };
 }
 
+/// Entries of the byte tables that a level looks a whole vector up in.
+pub const Lookup = enum { none, sixteen, sixty_four };
+
 /// What a matrix product keeps in registers: vectors of weight rows times tokens.
 pub const Tile = struct { vectors: usize, tokens: usize };
 
@@ -90,6 +93,7 @@ const Scalar = struct {
     pub const registers = 16;
     pub const code_limit = 255;
     pub const tile: Tile = .{ .vectors = 2, .tokens = 4 };
+    pub const lookup: Lookup = .none;
 
     pub fn stepsMax(comptime code_max: u64) usize {
         return stepsInside(32, 4, code_max);
@@ -129,6 +133,7 @@ fn MultiplyAddBytes(comptime lane_count: comptime_int) type {
         /// One product pair of larger codes would saturate.
         pub const code_limit = 127;
         pub const tile: Tile = .{ .vectors = 2, .tokens = if (lanes == 8) 5 else 4 };
+        pub const lookup: Lookup = .sixteen;
 
         const Bytes = @Vector(4 * lanes, i8);
 
@@ -165,6 +170,10 @@ fn Vnni(comptime lane_count: comptime_int) type {
         pub const registers = if (lanes == 16) 32 else 16;
         pub const code_limit = 255;
         pub const tile: Tile = .{ .vectors = 2, .tokens = if (lanes == 16) 12 else 6 };
+        pub const lookup: Lookup = if (lanes == 16 and has86(.avx512vbmi))
+            .sixty_four
+        else
+            .sixteen;
 
         pub fn stepsMax(comptime code_max: u64) usize {
             return stepsInside(32, 4, code_max);
@@ -203,6 +212,7 @@ const SignedDot = struct {
     pub const registers = 32;
     pub const code_limit = 127;
     pub const tile: Tile = .{ .vectors = 4, .tokens = 6 };
+    pub const lookup: Lookup = .sixty_four;
 
     pub fn stepsMax(comptime code_max: u64) usize {
         return stepsInside(32, 4, code_max);
@@ -229,6 +239,7 @@ const MultiplyLong = struct {
     pub const registers = 32;
     pub const code_limit = 127;
     pub const tile: Tile = .{ .vectors = 2, .tokens = 6 };
+    pub const lookup: Lookup = .sixty_four;
 
     const Bytes = @Vector(16, i8);
 

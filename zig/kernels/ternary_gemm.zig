@@ -7,23 +7,23 @@
 
 const std = @import("std");
 const gemv = @import("ternary_gemv.zig");
-const output_types = @import("ternary_output.zig");
+const tiles = @import("ternary_tiles.zig");
+const Output = @import("ternary_output.zig").Output;
 const View = @import("task.zig").View;
 
-const Output = output_types.Output;
-const block_rows = output_types.block_rows;
-const tile_columns = gemv.tile_columns;
-const tile_size = gemv.tile_size;
+const block_rows = tiles.block_rows;
+const tile_size = tiles.tile_size;
 
-/// Packed bytes of four columns of a block.
-const group_size = tile_size / 4;
+/// Columns of a panel at most: its 128 KiB share the second-level cache with the activations.
+const panel_columns_max = 4096;
 
-/// Columns of a panel: its 128 KiB share the second-level cache with the activations.
-const panel_columns = 4096;
+/// Packed bytes of four columns of a block, at most.
+const group_size = 32;
 
 /// A range of weight blocks times all tokens.
 pub const Work = struct {
-    weights: [*]const u8, // tile2 of the whole matrix
+    weights: [*]const u8, // the whole matrix, packed
+    packing: tiles.Packing,
     block_start: usize,
     block_end: usize,
     x: *const View, // i8 (tokens, columns)
@@ -39,13 +39,19 @@ const Pack = struct {
     sums: [*]align(64) Rows, // (tokens)
     x_sums: [*]i32, // (tokens)
     words: [*]u32, // per tile (column / 4, tokens of the tile)
-    groups: usize, // column / 4, up to a multiple of 4
+    groups: usize, // column / 4, of whole tiles
     first: usize,
     tokens: usize,
     tiles: usize,
 
     /// Its tokens begin at `start` in the piece, at `x_start` in the activations.
-    const Tile = struct { start: usize, x_start: usize, count: usize, words: [*]u32 };
+    const Tile = struct {
+        start: usize,
+        x_start: usize,
+        count: usize,
+        groups: usize,
+        words: [*]u32, // (groups, count)
+    };
 
     /// Tiles differ by one token at most.
     fn tile(pack: *const Pack, index: usize) Tile {
@@ -54,6 +60,7 @@ const Pack = struct {
             .start = start,
             .x_start = pack.first + start,
             .count = pack.tokens * (index + 1) / pack.tiles - start,
+            .groups = pack.groups,
             .words = pack.words + start * pack.groups,
         };
     }
@@ -62,8 +69,8 @@ const Pack = struct {
 /// Multiplies all of `work`; `D` is a level of dot.zig.
 pub fn run(comptime D: type, work: *const Work, scratch: []align(64) u8) void {
     const tokens: usize = work.x.dims[0];
-    const columns = std.mem.alignForward(usize, work.x.dims[1], tile_columns);
-    const panel_width: usize = @min(columns, panel_columns);
+    const columns = work.packing.tilesAcross(work.x.dims[1]) * work.packing.columns();
+    const panel_width: usize = @min(columns, panel_columns_max);
     const panel_size = block_rows * panel_width;
     const token_size = columns + @sizeOf(Rows) + @sizeOf(i32);
     const room = (scratch.len - panel_size) / token_size;
@@ -90,18 +97,28 @@ pub fn run(comptime D: type, work: *const Work, scratch: []align(64) u8) void {
 
 fn multiplyBlock(comptime D: type, work: *const Work, pack: *const Pack, block: usize) void {
     for (pack.sums[0..pack.tokens], pack.x_sums) |*rows, x_sum| rows.* = @splat(-x_sum);
-    const weights = work.weights + block * pack.groups / 4 * tile_size;
+    const tile_groups = work.packing.columns() / 4;
+    const tile_count = pack.groups / tile_groups;
+    const panel_tiles = panel_columns_max / work.packing.columns();
+    var weights = work.weights + block * tile_count * tile_size;
     var group: usize = 0;
     while (group < pack.groups) {
-        const end = @min(pack.groups, group + panel_columns / 4);
-        unpackPanel(weights + group / 4 * tile_size, (end - group) / 4, pack.panel);
+        const end = @min(pack.groups, group + panel_tiles * tile_groups);
+        const packed_count = (end - group) / tile_groups;
+        switch (work.packing) {
+            inline else => |packing| unpackPanel(D, packing, weights, .{
+                .tile_count = packed_count,
+                .words = pack.panel,
+            }),
+        }
+        weights += packed_count * tile_size;
         for (0..pack.tiles) |index| {
             const tile = pack.tile(index);
             const operands: Operands = .{
                 .panel = pack.panel,
                 .words = tile.words + group * tile.count,
                 .groups = end - group,
-                .next = weights + end * group_size,
+                .next = weights,
             };
             switch (tile.count) {
                 inline 1...D.tile.tokens => |count| {
@@ -134,7 +151,7 @@ fn Product(comptime D: type, comptime tokens: usize) type {
         const Span = struct { row: usize, start: usize, end: usize };
 
         fn addTo(sums: [*]Rows, operands: *const Operands) void {
-            const step = comptime D.stepsMax(gemv.code_max);
+            const step = comptime D.stepsMax(tiles.code_max);
             var row: usize = 0;
             while (row < block_rows) : (row += D.tile.vectors * D.lanes) {
                 var group: usize = 0;
@@ -170,18 +187,25 @@ fn Product(comptime D: type, comptime tokens: usize) type {
     };
 }
 
-/// Two-bit codes of `tiles` tiles to one byte each, in words of four columns.
-fn unpackPanel(weights: [*]const u8, tiles: usize, panel: [*]align(64) u32) void {
-    const Half = @Vector(16, u32);
-    const mask: Half = @splat(0x03030303);
-    for (0..tiles) |tile| {
-        inline for (0..2) |half| {
-            const source: *align(64) const Half =
-                @ptrCast(@alignCast(weights + tile * tile_size + half * 64));
-            const codes = source.*;
-            inline for (0..4) |group| {
-                const target = panel[(tile * 4 + group) * block_rows + half * 16 ..][0..16];
-                target.* = (codes >> @splat(2 * group)) & mask;
+const Panel = struct { tile_count: usize, words: [*]align(64) u32 };
+
+/// Packed codes to one byte each, in words of four columns.
+fn unpackPanel(
+    comptime D: type,
+    comptime packing: tiles.Packing,
+    weights: [*]const u8,
+    panel: Panel,
+) void {
+    const Codes = tiles.Codes(D, packing);
+    for (0..panel.tile_count) |tile| {
+        inline for (0..block_rows / D.lanes) |vector| {
+            const row = vector * D.lanes;
+            const source: *align(4 * D.lanes) const D.Word =
+                @ptrCast(@alignCast(weights + tile * tile_size + 4 * row));
+            const opened = Codes.open(source.*);
+            inline for (0..Codes.groups) |group| {
+                const at = (tile * Codes.groups + group) * block_rows + row;
+                panel.words[at..][0..D.lanes].* = Codes.group(opened, group, 0);
             }
         }
     }
@@ -202,21 +226,22 @@ fn packTokens(x: *const View, pack: *const Pack) void {
 
 /// Packs `count` tokens from the `first`th of the tile on; columns past the last are 0.
 fn packRows(comptime count: usize, x: *const View, tile: *const Pack.Tile, first: usize) void {
+    const step = 16;
     const columns = x.dims[1];
     var column: usize = 0;
-    while (column < columns) : (column += tile_columns) {
-        var words: [count][4]u32 = undefined;
+    while (column < tile.groups * 4) : (column += step) {
+        var words: [count][step / 4]u32 = undefined;
         for (&words, tile.x_start + first..) |*row_words, token| {
-            const row = x.row(i8, token)[column..];
-            if (row.len >= tile_columns) {
-                row_words.* = @bitCast(row[0..tile_columns].*);
+            const row = x.row(i8, token)[@min(column, columns)..];
+            if (row.len >= step) {
+                row_words.* = @bitCast(row[0..step].*);
             } else {
-                var padded: [tile_columns]i8 = @splat(0);
+                var padded: [step]i8 = @splat(0);
                 @memcpy(padded[0..row.len], row);
                 row_words.* = @bitCast(padded);
             }
         }
-        for (0..4) |group| {
+        for (0..@min(step / 4, tile.groups - column / 4)) |group| {
             var across: [count]u32 = undefined;
             for (&across, words) |*word, row_words| word.* = row_words[group];
             tile.words[(column / 4 + group) * tile.count + first ..][0..count].* = across;

@@ -1,21 +1,15 @@
 //! Ternary matrix times few int8 vectors: sum_k (w[n,k] + 1) * x[k] for a block of 32 weight rows.
 //!
-//! The block's tile2 bytes are walked once from front to end. Each word of four activations is
+//! The block's packed bytes are walked once from front to end. Each word of four activations is
 //! broadcast to all rows; a vector of weight words is unpacked once for all tokens. Where registers
 //! allow, codes are not shifted down: code pairs at bit 2i are masked in place and summed apart as
 //! multiples of 4^i, which `total` shifts away: exact, as every such sum is a multiple.
 
 const std = @import("std");
-const output = @import("ternary_output.zig");
+const tiles = @import("ternary_tiles.zig");
 
-const block_rows = output.block_rows;
-
-/// Columns of a tile, and its bytes: 32 rows of 16 columns, two bits each.
-pub const tile_columns = 16;
-pub const tile_size = 128;
-
-/// The largest code, for weight 1.
-pub const code_max = 2;
+const block_rows = tiles.block_rows;
+const tile_size = tiles.tile_size;
 
 /// Of activations: what a product with codes has too much, as a code is its weight plus one.
 pub fn sum(x: []const i8) i32 {
@@ -39,18 +33,22 @@ pub fn tokensMax(comptime D: type) usize {
 }
 
 /// The product for a fixed count of tokens; `D` is a level of dot.zig.
-pub fn Gemv(comptime D: type, comptime tokens: usize) type {
+pub fn Gemv(comptime D: type, comptime packing: tiles.Packing, comptime tokens: usize) type {
     return struct {
         /// What is multiplied: one block of weight rows, and activations padded to whole tiles.
         pub const Operands = struct {
-            weights: [*]const u8, // (tiles, 128)
-            tiles: usize,
-            x: [tokens][*]const u8, // i8 (tokens, tiles * 16)
+            weights: [*]const u8, // (tile_count, 128)
+            tile_count: usize,
+            x: [tokens][*]const u8, // i8 (tokens, tile_count * tile columns)
         };
 
         /// `sums[t][n]` = sum over columns of code(n, column) * x[t][column].
         pub const Sums = [tokens][block_rows]i32;
 
+        pub const tile_columns = packing.columns();
+        pub const token_count = tokens;
+
+        const Codes = tiles.Codes(D, packing);
         const vectors = block_rows / D.lanes;
         const Lanes = @Vector(D.lanes, i32);
         const plan = planned();
@@ -76,12 +74,20 @@ pub fn Gemv(comptime D: type, comptime tokens: usize) type {
             const sum_registers = @sizeOf(D.Sums) / @sizeOf(D.Word);
             const sums = tokens * candidate.pass_vectors * candidate.scales * sum_registers;
             const codes = candidate.pass_vectors * @min(tokens, 2);
-            return sums + codes + candidate.scales + 2 <= D.registers;
+            const kept = candidate.scales + Codes.registers;
+            return sums + codes + kept + 2 <= D.registers;
         }
 
         /// The largest code in place when the lowest `scales` pairs of bits are not shifted.
         fn codeMax(scales: usize) u64 {
-            return @as(u64, code_max) << @intCast(2 * (scales - 1));
+            return @as(u64, tiles.code_max) << @intCast(2 * (scales - 1));
+        }
+
+        /// Tiles until sums have to be widened.
+        fn tilesMax() usize {
+            var additions: [plan.scales]usize = @splat(0);
+            for (0..Codes.groups) |group| additions[Codes.scaleOf(group, plan.scales)] += 1;
+            return D.stepsMax(codeMax(plan.scales)) / std.mem.max(usize, &additions);
         }
 
         pub fn run(operands: *const Operands, sums: *align(64) Sums) void {
@@ -95,12 +101,12 @@ pub fn Gemv(comptime D: type, comptime tokens: usize) type {
             comptime first: usize,
             sums: *align(64) Sums,
         ) void {
-            const span = comptime D.stepsMax(codeMax(plan.scales)) / (4 / plan.scales);
+            const span = comptime tilesMax();
             var totals: [tokens][plan.pass_vectors]Lanes = @splat(@splat(@splat(0)));
             var tile: usize = 0;
-            while (tile < operands.tiles) {
+            while (tile < operands.tile_count) {
                 var parts: Parts = @splat(@splat(@splat(@splat(0))));
-                const end = @min(operands.tiles, tile + span);
+                const end = @min(operands.tile_count, tile + span);
                 while (tile < end) : (tile += 1) {
                     if (tokens >= prefetch_tokens) {
                         const ahead = operands.weights + tile * tile_size + prefetch_size;
@@ -131,21 +137,18 @@ pub fn Gemv(comptime D: type, comptime tokens: usize) type {
             parts: *Parts,
         ) void {
             const weights = operands.weights + tile * tile_size + 4 * first;
-            var words: [plan.pass_vectors]D.Word = undefined;
-            inline for (&words, 0..) |*word, v| {
+            var opened: [plan.pass_vectors]Codes.Opened = undefined;
+            inline for (&opened, 0..) |*one, v| {
                 const source: *align(4 * D.lanes) const D.Word =
                     @ptrCast(@alignCast(weights + v * 4 * D.lanes));
-                word.* = source.*;
+                one.* = Codes.open(source.*);
             }
-            inline for (0..4) |step| {
-                const scale = step % plan.scales;
+            inline for (0..Codes.groups) |group| {
+                const scale = comptime Codes.scaleOf(group, plan.scales);
                 var codes: [plan.pass_vectors]D.Word = undefined;
-                inline for (&codes, words) |*code, word| {
-                    const mask: D.Word = @splat(0x03030303 << (2 * scale));
-                    code.* = (word >> @splat(2 * (step - scale))) & mask;
-                }
+                inline for (&codes, opened) |*code, one| code.* = Codes.group(one, group, scale);
                 inline for (parts, operands.x) |*token_parts, x| {
-                    const source = x + tile * tile_columns + step * 4;
+                    const source = x + tile * tile_columns + group * 4;
                     const value = D.broadcast(std.mem.bytesToValue(u32, source[0..4]));
                     inline for (token_parts, codes) |*scaled, code| {
                         scaled[scale] = D.add(scaled[scale], code, value);

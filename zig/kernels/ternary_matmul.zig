@@ -2,24 +2,22 @@
 //! y[r, n] = (f32(sum_k q[r, k] * W[n, k]) * row_scale[n]) * (1 / a[r])
 //! (+ bias[n]) (+ residual[r, n]).
 //!
-//! Inputs: q i8 (R, K), a f32 (R), w tile2 (N, K) with row scales, then bias f32 (N) and residual
-//! f32 (R, N) where the attributes say so. Output: y f32 (R, N), which may be the residual itself.
-//! Sums are exact in i32 for K up to 2^18. Workers take contiguous blocks of 32 weight rows.
-//!
-//! tile2: rows padded to 32 and columns to 16 with weight 0; blocks of 32 rows, in each block tiles
-//! of 16 columns, 128 bytes a tile: byte 64*h + 4*r + j holds the codes (weight + 1) of row
-//! 16*h + r and tile columns j, 4 + j, 8 + j, 12 + j, from the lowest pair of bits up.
+//! Inputs: q i8 (R, K), a f32 (R), w tile2 or tile3 (N, K) with row scales, then bias f32 (N) and
+//! residual f32 (R, N) where the attributes say so. Output: y f32 (R, N), which may be the residual
+//! itself. Sums are exact in i32 for K up to 2^18. Workers take contiguous blocks of 32 weight rows.
+//! Packings: docs/formats/tile2.md and tile3.md.
 
 const std = @import("std");
 const dot = @import("dot.zig");
 const gemv = @import("ternary_gemv.zig");
 const gemm = @import("ternary_gemm.zig");
-const output_types = @import("ternary_output.zig");
+const tiles = @import("ternary_tiles.zig");
+const Output = @import("ternary_output.zig").Output;
 const Task = @import("task.zig").Task;
 const View = @import("task.zig").View;
 
-const Output = output_types.Output;
-const block_rows = output_types.block_rows;
+const Packing = tiles.Packing;
+const block_rows = tiles.block_rows;
 
 /// 1 where the optional operand is present; they follow the required ones in this order.
 pub const Attrs = extern struct { has_bias: u32, has_residual: u32 };
@@ -36,43 +34,60 @@ pub fn TernaryMatmul(comptime level: dot.Level) type {
         pub fn run(task: *const Task) callconv(.c) void {
             const x = task.in(0);
             const w = task.in(2);
-            std.debug.assert(w.layout == .tile2 and w.dims[1] == x.dims[1]);
+            std.debug.assert(w.dims[1] == x.dims[1]);
             std.debug.assert(w.dims[1] <= columns_max);
             const share = task.share((w.dims[0] + block_rows - 1) / block_rows);
-            if (share.start == share.end) return;
+            if (share.start == share.end or x.dims[0] == 0) return;
             const work: gemm.Work = .{
                 .weights = w.data,
+                .packing = .of(w.layout),
                 .block_start = share.start,
                 .block_end = share.end,
                 .x = x,
                 .output = outputOf(task),
             };
-            switch (x.dims[0]) {
-                0 => {},
-                inline 1...gemv.tokensMax(D) => |tokens| multiplyFew(tokens, &work, task.scratch),
-                else => gemm.run(D, &work, task.scratch[0..task.scratch_size]),
+            const scratch = task.scratch[0..task.scratch_size];
+            switch (work.packing) {
+                inline else => |packing| if (multiplyFew(packing, &work, scratch)) return,
+            }
+            gemm.run(D, &work, scratch);
+        }
+
+        /// False, and nothing done, where there are too many tokens.
+        fn multiplyFew(comptime packing: Packing, work: *const gemm.Work, scratch: []u8) bool {
+            const tile_count = packing.tilesAcross(work.x.dims[1]);
+            const padded_size = tile_count * packing.columns();
+            switch (work.x.dims[0]) {
+                inline 1...gemv.tokensMax(D) => |tokens| {
+                    if (tokens * padded_size > scratch.len) return false;
+                    const Gemv = gemv.Gemv(D, packing, tokens);
+                    multiply(Gemv, work, .{ .tile_count = tile_count, .memory = scratch });
+                    return true;
+                },
+                else => return false,
             }
         }
 
-        fn multiplyFew(comptime tokens: usize, work: *const gemm.Work, scratch: [*]u8) void {
-            const Gemv = gemv.Gemv(D, tokens);
+        const Room = struct { tile_count: usize, memory: []u8 };
+
+        fn multiply(comptime Gemv: type, work: *const gemm.Work, room: Room) void {
             const columns = work.x.dims[1];
-            const tiles = (columns + gemv.tile_columns - 1) / gemv.tile_columns;
-            const padded_size = tiles * gemv.tile_columns;
-            var operands: Gemv.Operands = .{ .weights = undefined, .tiles = tiles, .x = undefined };
-            var x_sums: [tokens]i32 = undefined;
+            const padded_size = room.tile_count * Gemv.tile_columns;
+            var operands: Gemv.Operands = undefined;
+            operands.tile_count = room.tile_count;
+            var x_sums: [Gemv.token_count]i32 = undefined;
             for (&operands.x, &x_sums, 0..) |*row, *x_sum, token| {
                 const values = work.x.row(i8, token);
                 x_sum.* = gemv.sum(values);
                 row.* = @ptrCast(values.ptr);
                 if (columns == padded_size) continue;
-                const padded = scratch[token * padded_size ..][0..padded_size];
+                const padded = room.memory[token * padded_size ..][0..padded_size];
                 @memcpy(padded[0..columns], @as([]const u8, @ptrCast(values)));
                 @memset(padded[columns..], 0);
                 row.* = padded.ptr;
             }
             for (work.block_start..work.block_end) |block| {
-                operands.weights = work.weights + block * tiles * gemv.tile_size;
+                operands.weights = work.weights + block * room.tile_count * tiles.tile_size;
                 var sums: Gemv.Sums align(64) = undefined;
                 Gemv.run(&operands, &sums);
                 for (&sums, x_sums, 0..) |*token_sums, x_sum, token| {
@@ -97,9 +112,10 @@ fn outputOf(task: *const Task) Output {
 }
 
 const testing = @import("testing.zig");
-const pack_tile2 = @import("pack_tile2.zig");
+const pack_tiles = @import("pack_tiles.zig");
 
 const Case = struct {
+    packing: Packing = .tile2,
     rows: u32,
     columns: u32,
     tokens: u32,
@@ -155,17 +171,38 @@ const Data = struct {
     }
 };
 
-/// Compares every level this machine runs with the definition, bit for bit.
+/// Compares every level this machine runs with the definition, bit for bit, in both packings.
 fn check(case: Case) !void {
+    for (std.enums.values(Packing)) |packing| {
+        var one = case;
+        one.packing = packing;
+        try checkPacking(one);
+    }
+}
+
+/// The packed codes; row scales are still to be set.
+fn packedCodes(gpa: std.mem.Allocator, case: Case, codes: []const i8) !View {
+    const count = (case.rows + 31) / 32 * case.packing.tilesAcross(case.columns);
+    const bytes = try gpa.alignedAlloc(u8, .@"64", count * tiles.tile_size);
+    const layout: @FieldType(View, "layout") = switch (case.packing) {
+        .tile2 => .tile2,
+        .tile3 => .tile3,
+    };
+    const w = testing.packedRows(layout, bytes, case.rows, case.columns);
+    const inputs = [_]View{testing.dense(i8, codes, &.{ case.rows, case.columns })};
+    switch (case.packing) {
+        .tile2 => try testing.runSplit(&pack_tiles.tile2, &inputs, &.{w}, {}, &.{bytes}),
+        .tile3 => try testing.runSplit(&pack_tiles.tile3, &inputs, &.{w}, {}, &.{bytes}),
+    }
+    return w;
+}
+
+fn checkPacking(case: Case) !void {
     var arena = std.heap.ArenaAllocator.init(std.testing.allocator);
     defer arena.deinit();
     const gpa = arena.allocator();
     const data: Data = try .init(gpa, case);
-    const tiles = (case.rows + 31) / 32 * ((case.columns + 15) / 16);
-    const bytes = try gpa.alignedAlloc(u8, .@"64", tiles * gemv.tile_size);
-    var w = testing.packedRows(.tile2, bytes, case.rows, case.columns);
-    const codes = [_]View{testing.dense(i8, data.codes, &.{ case.rows, case.columns })};
-    try testing.runSplit(&pack_tile2.run, &codes, &.{w}, {}, &.{bytes});
+    var w = try packedCodes(gpa, case, data.codes);
     w.row_scale = data.scale.ptr;
     var inputs: std.ArrayList(View) = .empty;
     const x_strides = [_]i64{ case.columns + 3, 1 };
@@ -203,7 +240,7 @@ fn check(case: Case) !void {
 
 test "ternary_matmul: every level equals the definition on shapes around its tiles" {
     for ([_]u32{ 1, 31, 32, 33, 64, 112 }) |rows| {
-        for ([_]u32{ 1, 4, 15, 16, 17, 112, 256 }) |columns| {
+        for ([_]u32{ 1, 4, 15, 16, 17, 19, 20, 21, 112, 256 }) |columns| {
             for ([_]u32{ 1, 2, 3, 4, 7, 8, 9, 12, 13, 40 }) |tokens| {
                 if (tokens > 9 and rows > 33 and columns < 112) continue;
                 try check(.{ .rows = rows, .columns = columns, .tokens = tokens });
@@ -232,10 +269,7 @@ test "ternary_matmul: the output may be the residual itself" {
         const data: Data = try .init(arena.allocator(), case);
         const want = try arena.allocator().alloc(f32, data.residual.len);
         data.reference(case, want);
-        const bytes = try arena.allocator().alignedAlloc(u8, .@"64", 2 * 3 * gemv.tile_size);
-        var w = testing.packedRows(.tile2, bytes, case.rows, case.columns);
-        const codes = [_]View{testing.dense(i8, data.codes, &.{ case.rows, case.columns })};
-        _ = testing.run(&pack_tile2.run, &codes, &.{w}, {}, .{});
+        var w = try packedCodes(arena.allocator(), case, data.codes);
         w.row_scale = data.scale.ptr;
         const y = testing.dense(f32, data.residual, &.{ tokens, case.rows });
         const inputs = [_]View{

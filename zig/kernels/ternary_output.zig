@@ -5,12 +5,9 @@
 //! same bits. Sums come in blocks of 32 weight rows; rows past the last one are dropped here.
 
 const std = @import("std");
-const task_types = @import("task.zig");
+const View = @import("task.zig").View;
 
-const View = task_types.View;
-
-/// Weight rows of a block of the tile2 layout.
-pub const block_rows = 32;
+const block_rows = @import("ternary_tiles.zig").block_rows;
 
 const width = 16;
 const F32 = @Vector(width, f32);

@@ -15,10 +15,9 @@ pub fn elementSize(dtype: abi.DType) u64 {
     };
 }
 
-/// Rows and columns of one tile of the `tile2` packing, and its bytes.
-pub const tile_rows = 32;
-pub const tile_cols = 16;
-pub const tile_size = 128;
+/// Rows of one tile of the `tile2` and `tile3` packings, and its bytes.
+const tile_rows = 32;
+const tile_size = 128;
 
 const Block = struct { values: u64, size: u64 };
 
@@ -44,7 +43,8 @@ pub fn packedSize(layout: abi.Layout, rows: u64, cols: u64) Error!u64 {
         return count / block.values * block.size;
     }
     switch (layout) {
-        .tile2 => {
+        .tile2, .tile3 => {
+            const tile_cols: u64 = if (layout == .tile2) 16 else 20;
             const tall = std.math.divCeil(u64, rows, tile_rows) catch unreachable;
             const wide = std.math.divCeil(u64, cols, tile_cols) catch unreachable;
             return tall * wide * tile_size;
@@ -63,7 +63,7 @@ pub fn packedSize(layout: abi.Layout, rows: u64, cols: u64) Error!u64 {
 /// The dtype that a packed matrix stands for.
 pub fn logicalDType(layout: abi.Layout) abi.DType {
     return switch (layout) {
-        .tile2, .hf_ternary, .tq1_0, .tq2_0, .i2_s_128, .i2_s_64, .i4 => .i8,
+        .tile2, .tile3, .hf_ternary, .tq1_0, .tq2_0, .i2_s_128, .i2_s_64, .i4 => .i8,
         else => .f32,
     };
 }

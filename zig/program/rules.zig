@@ -129,7 +129,8 @@ pub fn check(case: Case, op: abi.Op) Error!void {
         .abs_stats => try absStats(case),
         .ternarize => try ternarize(case),
         .unpack_ternary => try unpackTernary(case),
-        .pack_tile2 => try packTile2(case),
+        .pack_tile2 => try packTiles(case, .tile2),
+        .pack_tile3 => try packTiles(case, .tile3),
         .pack_ternary => try packTernary(case),
         .convert => try convert(case),
     }
@@ -210,7 +211,8 @@ fn ternaryMatmul(case: Case) Error!void {
     const q = try case.rows(case.in(0), .i8);
     try same(q[0], try case.vector(case.in(1), .f32));
     const w = case.in(2);
-    try require(case.blob.layout(w) == .tile2 and w.row_scale_slot != abi.no_slot);
+    const layout = case.blob.layout(w);
+    try require((layout == .tile2 or layout == .tile3) and w.row_scale_slot != abi.no_slot);
     const dims = case.blob.slotDims(w);
     try same(q[1], dims[1]);
     try require(dims[1].add <= ternary_columns_max and tileAligned(case.blob, w));
@@ -399,11 +401,11 @@ fn unpackTernary(case: Case) Error!void {
     try require(try constant(try case.vector(case.out(1), .f32)) == blocks);
 }
 
-fn packTile2(case: Case) Error!void {
+fn packTiles(case: Case, layout: abi.Layout) Error!void {
     try case.counts(1, 1);
     const codes = try case.rows(case.in(0), .i8);
     const w = case.out(0);
-    try require(case.blob.layout(w) == .tile2);
+    try require(case.blob.layout(w) == layout);
     try sameAll(&codes, case.blob.slotDims(w));
 }
 

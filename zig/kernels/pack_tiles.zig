@@ -1,0 +1,64 @@
+//! Weights in {-1, 0, 1} to the packings that the matrix product reads, in the order in which it
+//! reads them: `tile2` with two bits a weight, `tile3` with five weights a byte.
+//!
+//! Input: codes i8 (N, K). Output: w tile2 or tile3 (N, K), its padding written as weight 0. Values
+//! outside -1..1 are taken as their sign. Workers take blocks of 32 rows.
+//! Formats: docs/formats/tile2.md and tile3.md.
+
+const std = @import("std");
+const encodeTile3 = @import("tile3.zig").encode;
+const tiles = @import("ternary_tiles.zig");
+const Task = @import("task.zig").Task;
+const View = @import("task.zig").View;
+
+const block_rows = tiles.block_rows;
+const tile_size = tiles.tile_size;
+
+pub fn tile2(task: *const Task) callconv(.c) void {
+    pack(.tile2, task);
+}
+
+pub fn tile3(task: *const Task) callconv(.c) void {
+    pack(.tile3, task);
+}
+
+fn pack(comptime packing: tiles.Packing, task: *const Task) void {
+    const codes = task.in(0);
+    const w = task.out(0);
+    std.debug.assert(packing == tiles.Packing.of(w.layout));
+    const share = task.share((codes.dims[0] + block_rows - 1) / block_rows);
+    const across = packing.tilesAcross(codes.dims[1]);
+    for (share.start..share.end) |block| {
+        for (0..across) |tile| {
+            const target = w.data + (block * across + tile) * tile_size;
+            packTile(packing, codes, .{ block, tile }, target[0..tile_size]);
+        }
+    }
+}
+
+/// Packs the tile at (block, tile) of the matrix; rows and columns past its end are weight 0.
+fn packTile(
+    comptime packing: tiles.Packing,
+    codes: *const View,
+    at: [2]usize,
+    target: *[tile_size]u8,
+) void {
+    const row_first = at[0] * block_rows;
+    const column_first = at[1] * packing.columns();
+    const columns: usize = @min(packing.columns(), codes.dims[1] - column_first);
+    for (0..block_rows) |r| {
+        var row: [packing.columns()]u8 = @splat(1);
+        if (row_first + r < codes.dims[0]) {
+            const source = codes.row(i8, row_first + r)[column_first..][0..columns];
+            for (row[0..columns], source) |*code, weight| {
+                code.* = @intCast(@as(i8, 1) + std.math.sign(weight));
+            }
+        }
+        for (target[r * 4 ..][0..4], 0..) |*byte, j| {
+            byte.* = switch (packing) {
+                .tile2 => row[j] | row[4 + j] << 2 | row[8 + j] << 4 | row[12 + j] << 6,
+                .tile3 => encodeTile3(.{ row[j], row[4 + j], row[8 + j], row[12 + j], row[16 + j] }),
+            };
+        }
+    }
+}
