@@ -14,6 +14,7 @@ test("bench/engine.ts --json prints one object of the fixed shape", async () => 
     threads: 1,
     isa: expect.any(String),
     precision: "fast",
+    packing: "tile2",
     decode: { tokensPerSecond: rate, bytesPerToken: rate },
     prefill: [
       { tokens: 128, tokensPerSecond: rate },
