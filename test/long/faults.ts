@@ -111,8 +111,8 @@ export const faults: Fault[] = [
   {
     name: "two columns of a packed tile change places",
     file: "zig/kernels/pack_tiles.zig",
-    find: "row[4 + j] << 2 | row[8 + j] << 4",
-    replace: "row[8 + j] << 2 | row[4 + j] << 4",
+    find: "row[4] << 2 | row[8] << 4",
+    replace: "row[8] << 2 | row[4] << 4",
     tests: [states],
   },
   {

@@ -6,7 +6,7 @@
 //! Formats: docs/formats/tile2.md and tile3.md.
 
 const std = @import("std");
-const encodeTile3 = @import("tile3.zig").encode;
+const tile3_codes = @import("tile3.zig");
 const tiles = @import("ternary_tiles.zig");
 const Task = @import("task.zig").Task;
 const View = @import("task.zig").View;
@@ -55,10 +55,15 @@ fn packTile(
             }
         }
         for (target[r * 4 ..][0..4], 0..) |*byte, j| {
-            byte.* = switch (packing) {
-                .tile2 => row[j] | row[4 + j] << 2 | row[8 + j] << 4 | row[12 + j] << 6,
-                .tile3 => encodeTile3(.{ row[j], row[4 + j], row[8 + j], row[12 + j], row[16 + j] }),
-            };
+            byte.* = encode(packing, row[j..]);
         }
     }
+}
+
+/// The byte of every fourth code.
+fn encode(comptime packing: tiles.Packing, row: []const u8) u8 {
+    return switch (packing) {
+        .tile2 => row[0] | row[4] << 2 | row[8] << 4 | row[12] << 6,
+        .tile3 => tile3_codes.encode(.{ row[0], row[4], row[8], row[12], row[16] }),
+    };
 }

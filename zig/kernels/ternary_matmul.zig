@@ -4,7 +4,7 @@
 //!
 //! Inputs: q i8 (R, K), a f32 (R), w tile2 or tile3 (N, K) with row scales, then bias f32 (N) and
 //! residual f32 (R, N) where the attributes say so. Output: y f32 (R, N), which may be the residual
-//! itself. Sums are exact in i32 for K up to 2^18. Workers take contiguous blocks of 32 weight rows.
+//! itself. Sums are exact in i32 for K up to 2^18. Workers take contiguous blocks of 32 rows of w.
 //! Packings: docs/formats/tile2.md and tile3.md.
 
 const std = @import("std");
