@@ -2,8 +2,9 @@
 //! process of its own, subjects in turn, the median of several rounds. Rivals that are not
 //! installed are left out.
 //!
-//!   memory-bench [--rounds=5] [--only=scenario]     one line of JSON
+//!   memory-bench [--rounds=5] [--repeats=31] [--only=scenario] [--trace=file]
 //!
+//! writes one line of JSON. `repeats` are those within a process; the trace is the engine's.
 //! The pool's library lies in ../lib beside the driver.
 
 const std = @import("std");
@@ -14,6 +15,8 @@ const Entrant = struct {
     name: []const u8,
     /// Preloaded in place of the C library's allocator; null for the pool and for glibc.
     library: ?[*:0]const u8 = null,
+    /// A function that only this library has: the loader goes on without one it does not find.
+    mark: [*:0]const u8 = "malloc",
     /// Tracking level of the pool.
     level: ?u32 = null,
 };
@@ -21,47 +24,64 @@ const Entrant = struct {
 const entrants = [_]Entrant{
     .{ .name = "pool", .level = 1 },
     .{ .name = "glibc" },
-    .{ .name = "mimalloc", .library = "libmimalloc.so.2" },
-    .{ .name = "jemalloc", .library = "libjemalloc.so.2" },
+    .{ .name = "mimalloc", .library = "libmimalloc.so.2", .mark = "mi_malloc" },
+    .{ .name = "jemalloc", .library = "libjemalloc.so.2", .mark = "mallctl" },
     .{ .name = "pool_standard", .level = 2 },
     .{ .name = "pool_detailed", .level = 3 },
 };
 
 const rounds_max = 31;
+const repeats_max = scenarios.repeats_max;
 const figure_count = @typeInfo(scenarios.Result).@"struct".fields.len;
+
+const Options = struct {
+    own: [:0]const u8,
+    rounds: usize = 5,
+    repeats: usize = 31,
+    only: []const u8 = "",
+    trace: [:0]const u8 = "",
+};
 
 pub fn main(init: std.process.Init.Minimal) !void {
     var arguments = try init.args.iterateAllocator(std.heap.c_allocator);
-    const own = arguments.next().?;
-    var rounds: usize = 5;
-    var only: []const u8 = "";
+    var options: Options = .{ .own = arguments.next().? };
     while (arguments.next()) |argument| {
+        const at = std.mem.indexOfScalar(u8, argument, '=') orelse argument.len - 1;
+        const value = argument[at + 1 ..];
         if (std.mem.startsWith(u8, argument, "--rounds=")) {
-            rounds = @min(rounds_max, try std.fmt.parseInt(usize, argument[9..], 10));
+            options.rounds = @min(rounds_max, try std.fmt.parseInt(usize, value, 10));
+        } else if (std.mem.startsWith(u8, argument, "--repeats=")) {
+            options.repeats = @min(repeats_max, try std.fmt.parseInt(usize, value, 10));
         } else if (std.mem.startsWith(u8, argument, "--only=")) {
-            only = argument[7..];
+            options.only = value;
+        } else if (std.mem.startsWith(u8, argument, "--trace=")) {
+            options.trace = value;
         } else if (std.mem.eql(u8, argument, "measure")) {
-            return measure(own, arguments.next().?, arguments.next().?);
+            return measure(options, arguments.next().?, arguments.next().?);
         } else {
             return error.UnknownArgument;
         }
     }
-    try compare(own, rounds, only);
+    try compare(options);
 }
 
 /// The child: one entrant, one scenario, the figures as raw doubles on standard output.
-fn measure(own: []const u8, entrant_name: []const u8, scenario_name: []const u8) !void {
+fn measure(options: Options, entrant_name: []const u8, scenario_name: []const u8) !void {
     const subject: Subject = for (entrants) |entrant| {
         if (!std.mem.eql(u8, entrant.name, entrant_name)) continue;
-        const level = entrant.level orelse break .preloaded();
+        const level = entrant.level orelse break try .preloaded(entrant.mark);
         var path: [4096]u8 = undefined;
-        const folder = std.fs.path.dirname(own) orelse ".";
+        const folder = std.fs.path.dirname(options.own) orelse ".";
         const library = try std.fmt.bufPrintZ(&path, "{s}/../lib/libbitnet-pool.so", .{folder});
         break try .pool(library, level);
     } else return error.UnknownEntrant;
     for (scenarios.all) |scenario| {
         if (!std.mem.eql(u8, scenario.name, scenario_name)) continue;
-        const result = scenario.run(&subject);
+        const result = scenario.run(.{
+            .subject = &subject,
+            .trace = if (options.trace.len > 0) options.trace else null,
+            .repeats = options.repeats,
+        });
         _ = std.c.write(1, @ptrCast(&result), @sizeOf(scenarios.Result));
         return;
     }
@@ -70,14 +90,16 @@ fn measure(own: []const u8, entrant_name: []const u8, scenario_name: []const u8)
 
 const Figures = [entrants.len]?scenarios.Result;
 
-fn compare(own: [:0]const u8, rounds: usize, only: []const u8) !void {
+fn compare(options: Options) !void {
     var buffer: [16384]u8 = undefined;
     var writer: std.Io.Writer = .fixed(&buffer);
     try writer.writeAll("{\"scenarios\":[");
     var separator: []const u8 = "";
     for (scenarios.all) |scenario| {
-        if (only.len > 0 and !std.mem.eql(u8, scenario.name, only)) continue;
-        const figures = run(own, scenario, rounds);
+        const is_wanted = options.only.len == 0 or std.mem.eql(u8, scenario.name, options.only);
+        const is_recorded = std.mem.eql(u8, scenario.name, "engine");
+        if (!is_wanted or (is_recorded and options.trace.len == 0)) continue;
+        const figures = run(options, scenario);
         try writer.print("{s}{{\"name\":\"{s}\",\"results\":{{", .{ separator, scenario.name });
         try writeFigures(&writer, figures);
         try writer.writeAll("}}");
@@ -110,12 +132,12 @@ fn writeFigures(writer: *std.Io.Writer, figures: Figures) !void {
 
 /// The medians over all rounds; rounds go through the entrants in turn, so that a slow moment of
 /// the machine meets them all.
-fn run(own: [:0]const u8, scenario: scenarios.Scenario, rounds: usize) Figures {
+fn run(options: Options, scenario: scenarios.Scenario) Figures {
     var samples: [entrants.len][figure_count][rounds_max]f64 = undefined;
     var counts: [entrants.len]usize = @splat(0);
-    for (0..rounds) |_| {
+    for (0..options.rounds) |_| {
         for (entrants, &samples, &counts) |entrant, *of_entrant, *count| {
-            const result = spawn(own, entrant, scenario.name) orelse continue;
+            const result = spawn(options, entrant, scenario.name) orelse continue;
             const values: [figure_count]f64 = @bitCast(result);
             for (of_entrant, values) |*of_figure, value| of_figure[count.*] = value;
             count.* += 1;
@@ -135,18 +157,16 @@ fn run(own: [:0]const u8, scenario: scenarios.Scenario, rounds: usize) Figures {
 }
 
 /// The figures of one measurement; null when its process failed.
-fn spawn(own: [:0]const u8, entrant: Entrant, scenario: []const u8) ?scenarios.Result {
+fn spawn(options: Options, entrant: Entrant, scenario: []const u8) ?scenarios.Result {
     var ends: [2]std.c.fd_t = undefined;
     if (std.c.pipe(&ends) != 0) return null;
     defer _ = std.c.close(ends[0]);
     const child = fork();
     if (child == 0) {
         _ = std.c.dup2(ends[1], 1);
-        if (entrant.library) |library| {
-            // The loader goes on without a library that it does not find: look before.
-            if (std.c.dlopen(library, .{ .LAZY = true }) == null) std.c._exit(1);
-        }
-        execute(own, entrant, scenario);
+        // The loader has words for a library that it does not find.
+        if (entrant.library != null) _ = std.c.close(2);
+        execute(options, entrant, scenario);
         std.c._exit(1);
     }
     _ = std.c.close(ends[1]);
@@ -156,15 +176,20 @@ fn spawn(own: [:0]const u8, entrant: Entrant, scenario: []const u8) ?scenarios.R
     return if (size == @sizeOf(scenarios.Result)) result else null;
 }
 
-fn execute(own: [:0]const u8, entrant: Entrant, scenario: []const u8) void {
-    var buffer: [512]u8 = undefined;
+fn execute(options: Options, entrant: Entrant, scenario: []const u8) void {
+    var buffer: [8192]u8 = undefined;
     var fixed: std.heap.FixedBufferAllocator = .init(&buffer);
     const gpa = fixed.allocator();
-    const name = gpa.dupeZ(u8, entrant.name) catch return;
-    const of_scenario = gpa.dupeZ(u8, scenario) catch return;
+    const arguments = [_:null]?[*:0]const u8{
+        options.own,
+        std.fmt.allocPrintSentinel(gpa, "--repeats={d}", .{options.repeats}, 0) catch return,
+        std.fmt.allocPrintSentinel(gpa, "--trace={s}", .{options.trace}, 0) catch return,
+        "measure",
+        gpa.dupeZ(u8, entrant.name) catch return,
+        gpa.dupeZ(u8, scenario) catch return,
+    };
     if (entrant.library) |library| _ = setenv("LD_PRELOAD", library, 1);
-    const arguments = [_:null]?[*:0]const u8{ own, "measure", name, of_scenario };
-    _ = std.c.execve(own, &arguments, std.c.environ);
+    _ = std.c.execve(options.own, &arguments, std.c.environ);
 }
 
 extern fn fork() c_int;

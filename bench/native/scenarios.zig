@@ -17,8 +17,18 @@ pub const Result = extern struct {
 
 pub const Scenario = struct {
     name: []const u8,
-    run: *const fn (*const Subject) Result,
+    run: *const fn (Context) Result,
 };
+
+pub const Context = struct {
+    subject: *const Subject,
+    /// File of the engine's trace.
+    trace: ?[*:0]const u8,
+    /// How often each measurement is repeated, at most `repeats_max` times.
+    repeats: usize,
+};
+
+pub const repeats_max = 31;
 
 pub const all = [_]Scenario{
     .{ .name = "small", .run = runSmall },
@@ -27,24 +37,23 @@ pub const all = [_]Scenario{
     .{ .name = "producer_consumer", .run = runProducerConsumer },
     .{ .name = "random", .run = runRandom },
     .{ .name = "eager_tensors", .run = runEagerTensors },
+    .{ .name = "engine", .run = runEngine },
 };
 
-const repeats = 31;
-
 /// Batches of 16 to 1,015 bytes: all allocated, then all freed in that order.
-fn runSmall(subject: *const Subject) Result {
+fn runSmall(context: Context) Result {
     const count = 4096;
     var sizes: [count]usize = undefined;
     fillSizes(&sizes, 16, 1000);
-    return runBatches(subject, &sizes);
+    return runBatches(context, &sizes);
 }
 
 /// Batches of 1 to 8 MiB.
-fn runLarge(subject: *const Subject) Result {
+fn runLarge(context: Context) Result {
     const count = 32;
     var sizes: [count]usize = undefined;
     fillSizes(&sizes, 1 << 20, 7 << 20);
-    return runBatches(subject, &sizes);
+    return runBatches(context, &sizes);
 }
 
 fn fillSizes(sizes: []usize, least: usize, spread: usize) void {
@@ -52,11 +61,14 @@ fn fillSizes(sizes: []usize, least: usize, spread: usize) void {
     for (sizes) |*size| size.* = least + prng.random().uintLessThan(usize, spread);
 }
 
-fn runBatches(subject: *const Subject, sizes: []const usize) Result {
+fn runBatches(context: Context, sizes: []const usize) Result {
     var blocks: [4096][]u8 = undefined;
-    var allocate_ns: [repeats]u64 = undefined;
-    var free_ns: [repeats]u64 = undefined;
-    for (&allocate_ns, &free_ns) |*allocating, *freeing| {
+    const subject = context.subject;
+    var allocate_times: [repeats_max]u64 = undefined;
+    var free_times: [repeats_max]u64 = undefined;
+    const allocate_ns = allocate_times[0..context.repeats];
+    const free_ns = free_times[0..context.repeats];
+    for (allocate_ns, free_ns) |*allocating, *freeing| {
         const start = os.now();
         for (blocks[0..sizes.len], sizes) |*block, size| {
             block.* = subject.allocate(size);
@@ -68,17 +80,19 @@ fn runBatches(subject: *const Subject, sizes: []const usize) Result {
         freeing.* = os.now() - middle;
     }
     return .{
-        .allocate_ns = perOp(median(&allocate_ns), sizes.len),
-        .free_ns = perOp(median(&free_ns), sizes.len),
+        .allocate_ns = perOp(median(allocate_ns), sizes.len),
+        .free_ns = perOp(median(free_ns), sizes.len),
     };
 }
 
 /// One block at a time, freed at once.
-fn runSmallPairs(subject: *const Subject) Result {
+fn runSmallPairs(context: Context) Result {
     var sizes: [4096]usize = undefined;
     fillSizes(&sizes, 16, 1000);
-    var times: [repeats]u64 = undefined;
-    for (&times) |*time| {
+    const subject = context.subject;
+    var all_times: [repeats_max]u64 = undefined;
+    const times = all_times[0..context.repeats];
+    for (times) |*time| {
         const start = os.now();
         for (sizes) |size| {
             const block = subject.allocate(size);
@@ -87,21 +101,22 @@ fn runSmallPairs(subject: *const Subject) Result {
         }
         time.* = os.now() - start;
     }
-    return .{ .ns_per_op = perOp(median(&times), 2 * sizes.len) };
+    return .{ .ns_per_op = perOp(median(times), 2 * sizes.len) };
 }
 
 /// One thread allocates 64 to 575 bytes, another frees them, over a ring of 1,024.
-fn runProducerConsumer(subject: *const Subject) Result {
-    var times: [5]u64 = undefined;
-    for (&times) |*time| {
-        var ring: Ring = .{ .subject = subject };
+fn runProducerConsumer(context: Context) Result {
+    var all_times: [repeats_max]u64 = undefined;
+    const times = all_times[0..traceRepeats(context)];
+    for (times) |*time| {
+        var ring: Ring = .{ .subject = context.subject };
         const start = os.now();
         const consumer = os.Thread.spawn(Ring, &ring, Ring.consume) catch @panic("no thread");
         ring.produce();
         consumer.join();
         time.* = os.now() - start;
     }
-    return .{ .ns_per_op = perOp(median(&times), 2 * Ring.block_count) };
+    return .{ .ns_per_op = perOp(median(times), 2 * Ring.block_count) };
 }
 
 const Ring = struct {
@@ -144,7 +159,7 @@ const Ring = struct {
 
 /// Up to 2,000 live blocks of 16 bytes to 128 KiB, every power of two as likely as the next; a
 /// random one makes room for a new one.
-fn runRandom(subject: *const Subject) Result {
+fn runRandom(context: Context) Result {
     var trace: Trace = .init(2000);
     var prng: std.Random.DefaultPrng = .init(2);
     const random = prng.random();
@@ -153,12 +168,12 @@ fn runRandom(subject: *const Subject) Result {
         const size = power + random.uintLessThan(usize, power);
         trace.replace(random.uintLessThan(usize, 2000), size);
     }
-    return runTrace(subject, &trace);
+    return runTrace(context, &trace);
 }
 
 /// Steps of training as eager tensors make them: activations of 24 layers that live from the way
 /// forward to the way back, each with short-lived temporaries, and small bookkeeping beside them.
-fn runEagerTensors(subject: *const Subject) Result {
+fn runEagerTensors(context: Context) Result {
     const layers = 24;
     const kinds = 4;
     var trace: Trace = .init(layers * kinds + 80);
@@ -183,24 +198,36 @@ fn runEagerTensors(subject: *const Subject) Result {
             }
         }
     }
-    return runTrace(subject, &trace);
+    return runTrace(context, &trace);
 }
 
-fn runTrace(subject: *const Subject, trace: *Trace) Result {
+/// What the engine allocates while it loads a model and generates, recorded by the bench.
+fn runEngine(context: Context) Result {
+    var trace = Trace.read(context.trace.?) catch std.process.exit(1);
+    return runTrace(context, &trace);
+}
+
+fn runTrace(context: Context, trace: *Trace) Result {
+    const subject = context.subject;
     const resident: Resident = .begin();
-    const first_ns = trace.replay(subject);
+    var all_times: [repeats_max]u64 = undefined;
+    const times = all_times[0..traceRepeats(context)];
+    times[0] = trace.replay(subject);
     const peak = resident.peak();
     // The first round pays for the system's pages; the figure is the median of them all.
-    var times: [5]u64 = undefined;
-    times[0] = first_ns;
     for (times[1..]) |*time| time.* = trace.replay(subject);
     return .{
-        .ns_per_op = perOp(median(&times), trace.operation_count),
+        .ns_per_op = perOp(median(times), trace.operation_count),
         .resident_over_live = if (peak == 0)
             0
         else
             @as(f64, @floatFromInt(peak)) / @as(f64, @floatFromInt(trace.live_max)),
     };
+}
+
+/// Rounds over many blocks are long: fewer do.
+fn traceRepeats(context: Context) usize {
+    return @max(1, context.repeats / 6);
 }
 
 fn perOp(ns: u64, count: usize) f64 {

@@ -8,7 +8,8 @@ pub const Subject = struct {
     freeRaw: *const fn ([*]u8, usize) callconv(.c) void,
 
     /// `free` of rivals takes one argument and does not see the second.
-    pub fn preloaded() Subject {
+    pub fn preloaded(mark: [*:0]const u8) error{NoLibrary}!Subject {
+        if (std.c.dlsym(null, mark) == null) return error.NoLibrary;
         return .{
             .allocateRaw = @ptrCast(std.c.dlsym(null, "malloc").?),
             .freeRaw = @ptrCast(std.c.dlsym(null, "free").?),

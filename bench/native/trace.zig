@@ -1,4 +1,4 @@
-//! A recorded sequence of allocations and frees over numbered slots, and its replay.
+//! A sequence of allocations and frees over numbered slots, made up or recorded, and its replay.
 
 const std = @import("std");
 const os = @import("memory").os;
@@ -27,6 +27,19 @@ pub const Trace = struct {
         @memset(&blocks, null);
         @memset(&sizes, 0);
         return .{ .slot_count = slot_count };
+    }
+
+    /// A recorded one: pairs of u32, the slot and the size, little-endian; size 0 frees the slot.
+    pub fn read(path: [*:0]const u8) error{NoTrace}!Trace {
+        const file = std.c.fopen(path, "rb") orelse return error.NoTrace;
+        defer _ = std.c.fclose(file);
+        var trace: Trace = .init(slot_max);
+        var pair: [2]u32 = undefined;
+        while (std.c.fread(@ptrCast(&pair), @sizeOf(@TypeOf(pair)), 1, file) == 1) {
+            if (pair[0] >= slot_max or trace.operation_count + 2 > operation_max) break;
+            if (pair[1] == 0) trace.free(pair[0]) else trace.replace(pair[0], pair[1]);
+        }
+        return if (trace.operation_count == 0) error.NoTrace else trace;
     }
 
     /// Frees the slot if it is taken, then allocates.

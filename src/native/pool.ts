@@ -56,7 +56,10 @@ export class NativePool {
   private constructor(handle: number) {
     this.handle = handle;
     const address = forgetterAddress("bn_pool_forgetter");
-    this.#owner = ownerOf("bn_pool_forgetter", { handle, address, size: ownerSize });
+    this.#owner =
+      handle === engineHandle
+        ? new ArrayBuffer(0) // nobody holds it
+        : ownerOf("bn_pool_forgetter", { handle, address, size: ownerSize });
   }
 
   /** A new pool. @throws BitNetError `native/out-of-memory` */
@@ -68,6 +71,11 @@ export class NativePool {
     const handle = new Uint32Array(1);
     check(core().bn_pool_create(options, handle), "making a memory pool");
     return new NativePool(handle[0]!);
+  }
+
+  /** The engine's own, which never ends: what it holds, and its timeline where that is kept. */
+  static engine(): NativePool {
+    return new NativePool(engineHandle);
   }
 
   /** One more hold on a pool of this thread or another. @throws BitNetError `memory/disposed` */
@@ -211,6 +219,9 @@ export function bufferAt(address: number, size: number): ArrayBuffer {
     `want at most ${bufferSizeMax} bytes in one view, got ${size}: give an offset and a length`,
   );
 }
+
+/** Of the engine's own pool. */
+const engineHandle = 0;
 
 /** What the history of a block comes behind. */
 const freeFaults: Readonly<Record<number, string>> = {

@@ -54,8 +54,6 @@ describe("the engine's memory", () => {
     using dense = Region.create(256 * mib);
     expect(residentBytes() - before).toBeLessThan(16 * mib);
     sparse.bytes(20 * mib, 20 * mib).fill(1);
-    // Other threads may give pages back meanwhile.
-    expect(residentBytes() - before).toBeGreaterThan(10 * mib);
     expect(residentBytes() - before).toBeLessThan(40 * mib);
     expect(dense.bytes(dense.size - 1)[0]).toBe(0);
   });
