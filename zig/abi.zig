@@ -67,6 +67,7 @@ pub const Op = enum(u16) {
     pack_tile3,
     pack_ternary,
     convert,
+    matmul,
 };
 
 pub const Activation = @import("kernels/gated_activation.zig").Activation;
@@ -297,7 +298,11 @@ pub const CoreInfo = extern struct {
 };
 
 /// What `bn_core_probe` measures.
-pub const Probe = enum(u32) { read_bytes_per_second, int8_ops_per_second };
+pub const Probe = enum(u32) {
+    read_bytes_per_second,
+    int8_ops_per_second,
+    f32_flops_per_second,
+};
 
 /// Levels in rising order of preference; which exist depends on the architecture.
 pub const Isa = enum(u32) {

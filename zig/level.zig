@@ -19,6 +19,7 @@ const table: LevelTable = .{
     },
     .probe_read = @import("kernels/probe.zig").probeRead,
     .probe_int8 = @import("kernels/probe.zig").probeInt8,
+    .probe_f32 = @import("kernels/probe.zig").probeF32,
 };
 
 fn kernelOf(op: abi.Op) task.Kernel {
@@ -53,6 +54,7 @@ fn kernelOf(op: abi.Op) task.Kernel {
         .pack_tile3 => @import("kernels/pack_tiles.zig").tile3,
         .pack_ternary => @import("kernels/pack_ternary.zig").run,
         .convert => @import("kernels/convert.zig").run,
+        .matmul => @import("kernels/matmul.zig").run,
     };
 }
 

@@ -10,4 +10,5 @@ pub const LevelTable = extern struct {
     kernels: [op_count]task.Kernel,
     probe_read: *const fn (data: [*]const u8, size: usize) callconv(.c) u64,
     probe_int8: *const fn (iterations: u64) callconv(.c) u64,
+    probe_f32: *const fn (iterations: u64) callconv(.c) u64,
 };

@@ -18,6 +18,7 @@ test {
     _ = @import("kernels/kv_write.zig");
     _ = @import("kernels/lanes.zig");
     _ = @import("kernels/pack_ternary.zig");
+    _ = @import("kernels/matmul.zig");
     _ = @import("kernels/philox.zig");
     _ = @import("kernels/probe.zig");
     _ = @import("kernels/quantize_rows.zig");

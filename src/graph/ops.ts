@@ -3,6 +3,7 @@
  * is the kernel's name; attributes come from the kernel's own declaration (abi.gen.ts).
  */
 import { type DTypeName, type OpName, SamplingColumn } from "../native/index.ts";
+import { matmulShape } from "./dense-shapes.ts";
 import { type Dim, extentMax, formatDims, sameDims } from "./dims.ts";
 import { type Attrs, packedSize, type Value } from "./value.ts";
 
@@ -141,6 +142,10 @@ export const opTable: Record<OpName, OpRule> = {
       return [null, { dtype: "f64", dims: [Math.ceil(elements(x!) / 1024), 4] }];
     },
     work: ([x]) => elements(x!),
+  },
+  matmul: {
+    outputs: ([a, b]) => [matmulShape(a!, b!)],
+    work: ([a], [c]) => elements(c!) * extentMax(a!.dims.at(-1)!),
   },
 };
 

@@ -1,6 +1,6 @@
 // Written by `zig build abi` from zig/abi.zig. Do not edit.
 
-export const abiHash = 0x2551a10e;
+export const abiHash = 0x2d9f0624;
 export const blobMagic = 0x504e5442;
 export const noSym = 0xffff;
 export const noSlot = 0xffffffff;
@@ -102,6 +102,7 @@ export const Op = {
   pack_tile3: 27,
   pack_ternary: 28,
   convert: 29,
+  matmul: 30,
 } as const;
 export type OpName = keyof typeof Op;
 
@@ -184,6 +185,7 @@ export type MemoryTagName = keyof typeof MemoryTag;
 export const Probe = {
   read_bytes_per_second: 0,
   int8_ops_per_second: 1,
+  f32_flops_per_second: 2,
 } as const;
 export type ProbeName = keyof typeof Probe;
 

@@ -77,6 +77,7 @@ const recorders: Record<OpName, (recording: Recording) => void> = {
   abs_stats: (r) => r.one([r.f32("w", width)]),
   ternarize: (r) => r.one([r.f32("w", width), r.fixed("scale", 1)]),
   unpack_ternary: (r) => r.one([r.packed("hf_ternary")]),
+  matmul: (r) => r.one([r.f32("x", width), r.fixed("w", width, outputs)]),
   pack_tile2: (r) => r.into([r.input("codes", "i8", [outputs, width])], [r.packed("tile2")]),
   pack_ternary: (r) => {
     const codes = r.input("codes", "i8", [outputs, width]);

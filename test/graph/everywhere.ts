@@ -30,6 +30,11 @@ export interface EverywhereOptions {
   syms?: Readonly<Record<string, number>>;
   steps?: number;
   fuse?: boolean;
+  /**
+   * For ops that may fuse multiply and add: levels differ by at most this in any f32 of the result.
+   * For one level the bits are still the same on all threads.
+   */
+  betweenLevels?: number;
 }
 
 /** Bytes of state and output regions by name. */
@@ -54,6 +59,11 @@ export async function everywhere(graph: Graph, options: EverywhereOptions = {}):
   try {
     for (const isa of coreInfo().isaLevels) {
       openCore({ isa });
+      if (options.betweenLevels !== undefined) {
+        const got = await runOnce(plan, { ...options, program, threads: 1 });
+        if (first) expectNear(got, first, options.betweenLevels);
+        first = got;
+      }
       for (const threads of threadCounts) {
         const got = await runOnce(plan, { ...options, program, threads });
         first ??= got;
@@ -67,6 +77,16 @@ export async function everywhere(graph: Graph, options: EverywhereOptions = {}):
     openCore();
   }
   return first!;
+}
+
+function expectNear(got: Results, want: Results, tolerance: number): void {
+  for (const name of Object.keys(got)) {
+    const wanted = floats(want[name]!);
+    floats(got[name]!).forEach((value, index) => {
+      const difference = Math.abs(value - wanted[index]!);
+      if (difference > tolerance) throw new Error(`${name}[${index}] is ${difference} off`);
+    });
+  }
 }
 
 interface RunOnce extends EverywhereOptions {

@@ -1,8 +1,9 @@
 //! What this machine can do at most, measured by the code the kernels are made of: bytes read in
-//! sequence, and int8 multiply-adds in registers. The caller holds the clock.
+//! sequence, int8 and f32 multiply-adds in registers. The caller holds the clock.
 
 const std = @import("std");
 const dot = @import("dot.zig");
+const gemm = @import("gemm.zig");
 
 const Chunk = @Vector(8, u64);
 const chunk_size = @sizeOf(Chunk);
@@ -52,6 +53,21 @@ pub fn probeInt8(iterations: u64) callconv(.c) u64 {
     return iterations * sum_count * D.lanes * 4 * 2;
 }
 
+/// Runs dense products' multiply-add in registers; gives the operations done, two each.
+pub fn probeF32(iterations: u64) callconv(.c) u64 {
+    const Vector = gemm.Gemm(f32).Vector;
+    // More than latency times throughput, few enough for sixteen registers.
+    const sum_count = 12;
+    var sums: [sum_count]Vector = @splat(@splat(0));
+    const a = hidden(Vector, @splat(0.5));
+    const b = hidden(Vector, @splat(0.25));
+    for (0..iterations) |_| {
+        inline for (&sums) |*sum| sum.* = gemm.fma(Vector, a, b, hidden(Vector, sum.*));
+    }
+    inline for (sums) |sum| std.mem.doNotOptimizeAway(sum[0]);
+    return iterations * sum_count * gemm.Gemm(f32).lanes * 2;
+}
+
 /// The same value, which the compiler no longer knows.
 inline fn hidden(comptime T: type, value: T) T {
     if (@import("builtin").cpu.arch == .aarch64) return asm (""
@@ -74,6 +90,12 @@ test "probeRead: every byte counts" {
             data[i] = 0;
         }
     }
+}
+
+test "probeF32: counts operations in proportion to iterations" {
+    const one = probeF32(1);
+    try std.testing.expect(one > 0);
+    try std.testing.expectEqual(100 * one, probeF32(100));
 }
 
 test "probeInt8: counts operations in proportion to iterations" {

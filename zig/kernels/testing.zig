@@ -21,7 +21,7 @@ pub const Outcome = struct {
     stop: u32,
 };
 
-pub const scratch_size = 1 << 20;
+pub const scratch_size = 2 << 20;
 var scratch: [scratch_size]u8 align(64) = undefined;
 
 pub fn dtypeOf(comptime T: type) DType {

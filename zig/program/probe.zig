@@ -1,5 +1,5 @@
 //! Measures what the machine can do at best, so that speeds can be told as shares of it: reading
-//! memory in one stream a thread, and int8 dot products in registers.
+//! memory in one stream a thread, int8 dot products and f32 multiply-adds in registers.
 
 const std = @import("std");
 const abi = @import("../abi.zig");
@@ -34,6 +34,10 @@ const Shared = struct {
             .int8_ops_per_second => {
                 const ops = dispatch.probes().probe_int8(iterations);
                 _ = shared.amount.fetchAdd(ops, .monotonic);
+            },
+            .f32_flops_per_second => {
+                const flops = dispatch.probes().probe_f32(iterations);
+                _ = shared.amount.fetchAdd(flops, .monotonic);
             },
         }
     }

@@ -5,6 +5,7 @@ const std = @import("std");
 const abi = @import("../abi.zig");
 const blob_format = @import("blob.zig");
 const cast = @import("../kernels/cast.zig");
+const dense_rules = @import("dense_rules.zig");
 const layouts = @import("layouts.zig");
 const validation = @import("validate.zig");
 
@@ -20,34 +21,34 @@ pub const Case = struct {
     outputs: []const u32,
     attrs: []const u32,
 
-    fn counts(case: Case, inputs: usize, outputs: usize) Error!void {
+    pub fn counts(case: Case, inputs: usize, outputs: usize) Error!void {
         try require(case.inputs.len == inputs and case.outputs.len == outputs);
     }
 
-    fn in(case: Case, index: usize) abi.Slot {
+    pub fn in(case: Case, index: usize) abi.Slot {
         return case.blob.slots[case.inputs[index]];
     }
 
-    fn out(case: Case, index: usize) abi.Slot {
+    pub fn out(case: Case, index: usize) abi.Slot {
         return case.blob.slots[case.outputs[index]];
     }
 
     /// A strided, aligned operand of one dtype; its dims.
-    fn strided(case: Case, slot: abi.Slot, dtype: DType, rank: u8) Error![]const Dim {
+    pub fn strided(case: Case, slot: abi.Slot, dtype: DType, rank: u8) Error![]const Dim {
         try require(case.blob.layout(slot) == .strided and case.blob.dtype(slot) == dtype);
         try require(slot.rank == rank and validation.aligned(case.blob, slot));
         return case.blob.slotDims(slot);
     }
 
     /// A vector without gaps.
-    fn vector(case: Case, slot: abi.Slot, dtype: DType) Error!Dim {
+    pub fn vector(case: Case, slot: abi.Slot, dtype: DType) Error!Dim {
         const dims = try case.strided(slot, dtype, 1);
         try require(case.blob.slotStrides(slot)[0] == 1);
         return dims[0];
     }
 
     /// Rows of adjacent elements: (rows, columns) with any forward row stride.
-    fn rows(case: Case, slot: abi.Slot, dtype: DType) Error![2]Dim {
+    pub fn rows(case: Case, slot: abi.Slot, dtype: DType) Error![2]Dim {
         const dims = try case.strided(slot, dtype, 2);
         const strides = case.blob.slotStrides(slot);
         try require(strides[1] == 1 and strides[0] >= 0);
@@ -133,6 +134,7 @@ pub fn check(case: Case, op: abi.Op) Error!void {
         .pack_tile3 => try packTiles(case, .tile3),
         .pack_ternary => try packTernary(case),
         .convert => try convert(case),
+        .matmul => try dense_rules.matmul(case),
     }
 }
 
@@ -449,7 +451,7 @@ fn whole(case: Case, slot: abi.Slot) Error!Plain {
     return Plain.of(case.blob.dtype(slot), layout) orelse error.InvalidProgram;
 }
 
-fn require(ok: bool) Error!void {
+pub fn require(ok: bool) Error!void {
     if (!ok) return error.InvalidProgram;
 }
 
@@ -457,11 +459,11 @@ fn flag(word: u32) Error!u1 {
     return if (word <= 1) @intCast(word) else error.InvalidProgram;
 }
 
-fn same(a: Dim, b: Dim) Error!void {
+pub fn same(a: Dim, b: Dim) Error!void {
     try require(a.sym == b.sym and a.mul == b.mul and a.add == b.add);
 }
 
-fn sameAll(a: []const Dim, b: []const Dim) Error!void {
+pub fn sameAll(a: []const Dim, b: []const Dim) Error!void {
     try require(a.len == b.len);
     for (a, b) |x, y| try same(x, y);
 }
@@ -477,7 +479,7 @@ fn evenHalf(dim: Dim) Error!Dim {
     return .{ .sym = abi.no_sym, .reserved = 0, .mul = 0, .add = width / 2 };
 }
 
-fn isFloat(dtype: DType) bool {
+pub fn isFloat(dtype: DType) bool {
     return switch (dtype) {
         .f32, .f16, .bf16 => true,
         else => false,

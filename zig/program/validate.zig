@@ -214,6 +214,7 @@ fn distinct(blob: *const Blob, slot: abi.Slot) bool {
     var count: usize = 0;
     for (blob.slotDims(slot), blob.slotStrides(slot)) |dim, stride| {
         const extent = blob.extentMax(dim);
+        if (extent == 0) return true;
         if (extent <= 1) continue;
         var at = count;
         const step = @abs(stride);

@@ -9,7 +9,7 @@ const sync = @import("sync.zig");
 
 pub const worker_count_max = 64;
 /// Private memory of each worker; kernels divide it as they like.
-pub const scratch_size = 1 << 20;
+pub const scratch_size = 2 << 20;
 
 pub const Job = struct {
     context: *anyopaque,
