@@ -265,6 +265,8 @@ pub const PoolEvent = timeline.Event;
 pub const PoolRecord = tracking.Record;
 pub const PoolFault = debug.Fault;
 
+/// Where regions begin.
+pub const region_alignment = @import("memory/engine.zig").alignment;
 pub const pool_alignment_max = @import("memory/tiers.zig").alignment_max;
 
 // A conversion.
@@ -295,6 +297,7 @@ pub const CoreInfo = extern struct {
     /// Bit i is set when level i of `isa_names` runs on this machine.
     isa_available: u32,
     isa: u32,
+    page_size: u32,
 };
 
 /// What `bn_core_probe` measures.
@@ -371,6 +374,7 @@ pub const functions = .{
     .bn_memory_system = .{ .args = .{ .memory = .ptr }, .returns = .i32 },
     .bn_memory_metrics = .{ .args = .{ .metrics = .ptr }, .returns = .i32 },
     .bn_pool_create = .{ .args = .{ .options = .ptr, .handle = .ptr }, .returns = .i32 },
+    .bn_pool_options = .{ .args = .{ .pool = .u32, .options = .ptr }, .returns = .i32 },
     .bn_pool_hold = .{ .args = .{ .pool = .u32 }, .returns = .i32 },
     .bn_pool_release = .{ .args = .{ .pool = .u32 }, .returns = .i32 },
     .bn_pool_forgetter = .{ .args = .{ .address = .ptr }, .returns = .i32 },
@@ -380,6 +384,10 @@ pub const functions = .{
     },
     .bn_pool_free = .{
         .args = .{ .pool = .u32, .address = .f64, .size = .f64, .tag = .u32 },
+        .returns = .i32,
+    },
+    .bn_pool_region = .{
+        .args = .{ .pool = .u32, .address = .f64, .size = .f64, .tag = .u32, .region = .ptr },
         .returns = .i32,
     },
     .bn_pool_number = .{

@@ -54,6 +54,7 @@ export fn bn_core_info(info: *abi.CoreInfo) Status {
         .thread_count_max = os.processorCount(),
         .isa_available = dispatch.available(),
         .isa = @intFromEnum(dispatch.selected()),
+        .page_size = @intCast(std.heap.pageSize()),
     };
     return .ok;
 }

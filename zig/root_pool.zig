@@ -6,6 +6,7 @@
 
 const std = @import("std");
 const abi = @import("abi.zig");
+const engine = @import("memory/engine.zig");
 const explain = @import("memory/explain.zig");
 const failure = @import("failure.zig");
 const hybrid = @import("memory/hybrid.zig");
@@ -13,6 +14,7 @@ const Names = @import("memory/names.zig").Names;
 const pool_handles = @import("memory/pool_handles.zig");
 const pool_metrics = @import("memory/pool_metrics.zig");
 const pool_tables = @import("memory/pool_tables.zig");
+const regions = @import("memory/regions.zig");
 
 const HybridMemoryPool = hybrid.HybridMemoryPool;
 const Status = abi.Status;
@@ -32,6 +34,20 @@ export fn bn_pool_create(options: *const abi.PoolOptions, handle: *u32) Status {
         error.TooManyPools => fail(.out_of_memory, "{d} pools are open, which is the most", .{
             pool_handles.count_max,
         }),
+    };
+    return .ok;
+}
+
+/// What a pool was made with.
+export fn bn_pool_options(handle: u32, options: *abi.PoolOptions) Status {
+    const pool = pool_handles.find(handle) orelse return noPool();
+    const debug = if (pool.options.debug) @intFromEnum(abi.PoolFlag.debug) else 0;
+    const small = if (pool.options.huge_pages) 0 else @intFromEnum(abi.PoolFlag.small_pages);
+    const size_max = pool.tiers.limit.max.load(.monotonic);
+    options.* = .{
+        .size_max = if (size_max == std.math.maxInt(u64)) 0 else size_max,
+        .level = @intFromEnum(pool.options.level),
+        .flags = debug | small,
     };
     return .ok;
 }
@@ -92,6 +108,24 @@ export fn bn_pool_free(handle: u32, address: f64, size: f64, tag: u32) Status {
             error.GuardDamaged => .guard_damaged,
         }, history, History.write);
     };
+    return .ok;
+}
+
+/// A region over a block, which is the region's from now on: free it by releasing the region.
+export fn bn_pool_region(handle: u32, address: f64, size: f64, tag: u32, region: *u32) Status {
+    if (pool_handles.find(handle) == null) return noPool();
+    if (!(address >= 1 and address < 1 << 53 and size >= 1 and size < 1 << 53)) {
+        return failure.notWhole();
+    }
+    const start = toUsize(address);
+    if (start % engine.alignment != 0) {
+        return fail(.invalid_argument, "a region begins at a multiple of {d}", .{engine.alignment});
+    }
+    const memory = @as([*]align(engine.alignment) u8, @ptrFromInt(start))[0..toUsize(size)];
+    region.* = regions.adopt(memory, .{
+        .pool = handle,
+        .tag = @enumFromInt(@as(u8, @truncate(tag))),
+    }) catch |err| return failure.from(err);
     return .ok;
 }
 

@@ -45,6 +45,15 @@ export function checkArguments(rawArgs: readonly string[], rules: ArgumentRules)
   return checked;
 }
 
+/** The arguments without the values that options have which may do without one. */
+export function withoutOptionalValues(rawArgs: readonly string[], args: ArgsDef): string[] {
+  const options = optionsOf(args);
+  return rawArgs.map((arg) => {
+    const name = /^--([^=]+)=/.exec(arg)?.[1];
+    return name !== undefined && options.get(name)?.mayHaveValue === true ? `--${name}` : arg;
+  });
+}
+
 /**
  * The number an option stands for; undefined when the option is absent.
  * @throws BitNetError cli/invalid-value
@@ -76,6 +85,8 @@ export function integerOf(
 interface Option {
   type: "boolean" | "string";
   short?: string;
+  /** A boolean one with a hint: `--report`, or `--report=file`. */
+  mayHaveValue: boolean;
 }
 
 interface OptionToken {
@@ -91,12 +102,13 @@ function optionsOf(args: ArgsDef): Map<string, Option> {
   for (const [name, definition] of Object.entries(args)) {
     if (definition.type === "positional") continue;
     if (definition.type === "boolean" && definition.default === true) {
-      options.set(`no-${name}`, { type: "boolean" });
+      options.set(`no-${name}`, { type: "boolean", mayHaveValue: false });
       continue;
     }
     const type = definition.type === "boolean" ? "boolean" : "string";
     const short = aliasesOf(definition).find((alias) => alias.length === 1);
-    options.set(name, { type, ...(short !== undefined && { short }) });
+    const mayHaveValue = type === "boolean" && definition.valueHint !== undefined;
+    options.set(name, { type, mayHaveValue, ...(short !== undefined && { short }) });
   }
   return options;
 }
@@ -121,6 +133,7 @@ function checkOption(
   }
   if (option.type === "boolean") {
     if (value === undefined) return undefined;
+    if (option.mayHaveValue && value !== "") return value;
     throw new BitNetError("cli/invalid-value", `${rawName} takes no value, got "${value}"`);
   }
   const isOption = inlineValue !== true && value?.startsWith("--") && options.has(value.slice(2));

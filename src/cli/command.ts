@@ -3,7 +3,7 @@
  * a body that gets them checked and typed.
  */
 import { type ArgsDef, type ParsedArgs, parseArgs } from "citty";
-import { checkArguments } from "./arguments.ts";
+import { checkArguments, withoutOptionalValues } from "./arguments.ts";
 
 /** A line of the shell and what it does. */
 export type Example = readonly [line: string, meaning: string];
@@ -55,7 +55,7 @@ export function defineCliCommand<const T extends ArgsDef>(source: CommandSource<
     async run(rawArgs, signal) {
       const { words, values } = checkArguments(rawArgs, { name, args, joinsWords });
       return source.run({
-        args: parseArgs<T>([...rawArgs], args),
+        args: parseArgs<T>(withoutOptionalValues(rawArgs, args), args),
         words,
         valuesOf: (option) => values.get(option) ?? [],
         signal,

@@ -16,7 +16,8 @@ export interface Finding {
   remedy?: string;
 }
 
-type Check = (signal: AbortSignal) => Finding | Promise<Finding>;
+/** One thing looked at. */
+export type Check = (signal: AbortSignal) => Finding | Promise<Finding>;
 
 /** The oldest Bun that package.json allows. */
 const bunWanted = "1.3.0";
@@ -24,7 +25,8 @@ const bunWanted = "1.3.0";
 const memoryWanted = 1.5e9;
 const selfCheckTokens = 8;
 
-const checks: readonly Check[] = [
+/** Those of `bitnet doctor` without options. */
+export const machineChecks: readonly Check[] = [
   checkBun,
   checkCore,
   checkMemory,
@@ -34,7 +36,10 @@ const checks: readonly Check[] = [
 ];
 
 /** Runs the checks one after the other; a check that throws has failed. */
-export async function* findings(signal: AbortSignal): AsyncGenerator<Finding, void> {
+export async function* findings(
+  checks: readonly Check[],
+  signal: AbortSignal,
+): AsyncGenerator<Finding, void> {
   for (const check of checks) {
     signal.throwIfAborted();
     yield await check(signal);

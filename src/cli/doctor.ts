@@ -1,7 +1,8 @@
 /** `bitnet doctor`: whether everything works on this machine, with the remedy where it does not. */
 import { defineCliCommand } from "./command.ts";
-import { type Finding, findings } from "./doctor-checks.ts";
+import { type Finding, findings, machineChecks } from "./doctor-checks.ts";
 import { table } from "./format.ts";
+import { memoryChecks } from "./memory-checks.ts";
 import { printJson, printLine } from "./output.ts";
 
 /** `bitnet doctor`. */
@@ -9,15 +10,18 @@ export const doctorCommand = defineCliCommand({
   name: "doctor",
   description: "Checks that everything works here, and says what to do where it does not.",
   args: {
+    memory: { type: "boolean", description: "Look at memory instead: the system's, pools, faults" },
     json: { type: "boolean", description: "One JSON object: ok, and checks with their remedies" },
   },
   examples: [
     ["bitnet doctor", "each line ok, warn or fail; exit code 1 where one fails"],
+    ["bitnet doctor --memory", "what memory there is, and whether pools work here"],
     ["bitnet doctor --json", "for a report of a fault"],
   ],
   async run({ args, signal }) {
     const checks: Finding[] = [];
-    for await (const finding of findings(signal)) {
+    const wanted = args.memory === true ? memoryChecks : machineChecks;
+    for await (const finding of findings(wanted, signal)) {
       checks.push(finding);
       if (args.json !== true) await printFinding(finding);
     }

@@ -52,7 +52,8 @@ function optionRow([name, definition]: [string, ArgDef]): [string, string] {
   const choice = "options" in definition ? definition.options?.join("|") : undefined;
   const hint = choice ?? definition.valueHint ?? (definition.type === "boolean" ? "" : "value");
   if (definition.default === true) return [`--no-${name}`, aboutOf(definition)];
-  return [`${short.join("")}--${name}${hint === "" ? "" : ` <${hint}>`}`, aboutOf(definition)];
+  const shown = definition.type === "boolean" ? `[=${hint}]` : ` <${hint}>`;
+  return [`${short.join("")}--${name}${hint === "" ? "" : shown}`, aboutOf(definition)];
 }
 
 function aboutOf({ description = "", default: preset }: ArgDef): string {

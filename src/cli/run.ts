@@ -7,6 +7,7 @@ import type { Model } from "../engine/index.ts";
 import { BitNetError } from "../errors/index.ts";
 import { defineCliCommand } from "./command.ts";
 import { bundledModel } from "./environment.ts";
+import { watchMemory } from "./memory-report.ts";
 import { loadingArgs, openingOptions, samplingArgs, samplingOptions } from "./model-arguments.ts";
 import { openModel } from "./open-model.ts";
 import { tell } from "./output.ts";
@@ -38,6 +39,11 @@ export const runCommand = defineCliCommand({
     ...loadingArgs,
     json: { type: "boolean", description: "One JSON object: text, tokens, finishReason, stats" },
     stream: { type: "boolean", description: "With --json: a line for each piece before it" },
+    "memory-report": {
+      type: "boolean",
+      valueHint: "file.svg",
+      description: "What memory it took, and for what; drawn into a file",
+    },
   },
   examples: [
     ["bitnet run", "the bundled model tells a story"],
@@ -45,6 +51,7 @@ export const runCommand = defineCliCommand({
     ["bitnet run ./my-model.gguf - < prompt.txt", "a prompt from a file"],
     ['echo "The king" | bitnet run --temperature 0', "the likeliest words, from a pipe"],
     ["bitnet run --json | jq .stats", "for scripts"],
+    ["bitnet run --memory-report=memory.svg", "what the engine held, by tag and over time"],
   ],
   notes: [
     `${maxTokensDefault} tokens at most unless --max-tokens says otherwise. The bundled model goes`,
@@ -52,6 +59,7 @@ export const runCommand = defineCliCommand({
   ],
   async run({ args, words, valuesOf, signal }) {
     const sampling = samplingOptions(args, valuesOf("stop"));
+    const memory = args["memory-report"] === true ? watchMemory(valuesOf("memory-report")) : null;
     const call = await readCall(words);
     const opened = openModel(call.model, openingOptions(args, signal)).catch((error) => {
       throw call.prompt === undefined ? withPromptHint(error, call.model) : error;
@@ -70,9 +78,11 @@ export const runCommand = defineCliCommand({
       signal,
     });
     const story = { model: model.info.name, prompt: typeof prompt === "string" ? prompt : "" };
-    if (args.json === true) await writeJson(generation, { ...story, stream: args.stream === true });
+    const stream = args.stream === true;
+    if (args.json === true) await writeJson(generation, { ...story, stream, memory });
     else await writeText(generation, args.echo ? story.prompt : "");
     if (args.quiet !== true) tell(speedLine(generation.stats));
+    await memory?.tell({ isTable: args.json !== true });
     return 0;
   },
 });

@@ -1,6 +1,7 @@
 /** What a model writes, as it comes: text for people, JSON for scripts. */
 import type { Generation } from "../engine/index.ts";
 import type { FinishReason } from "../generate/index.ts";
+import type { PoolReport } from "../memory/index.ts";
 import { endLine, printGenerated, printJson } from "./output.ts";
 import { tokensPerSecond } from "./speed-line.ts";
 
@@ -16,12 +17,14 @@ export interface JsonOptions {
   model: string;
   prompt: string;
   stream: boolean;
+  /** What to tell of memory, too. */
+  memory: { report(): PoolReport } | null;
 }
 
 /** Writes one JSON object with everything once it is over. @throws OutputClosed, BitNetError */
 export async function writeJson(
   generation: Generation,
-  { model, prompt, stream }: JsonOptions,
+  { model, prompt, stream, memory }: JsonOptions,
 ): Promise<void> {
   let text = "";
   let finishReason: FinishReason | null = null;
@@ -33,5 +36,6 @@ export async function writeJson(
     if (stream) await printJson(piece);
   }
   const stats = { ...generation.stats, tokensPerSecond: tokensPerSecond(generation.stats) };
-  await printJson({ model, prompt, text, tokens, finishReason, stats });
+  const more = memory === null ? {} : { memory: memory.report() };
+  await printJson({ model, prompt, text, tokens, finishReason, stats, ...more });
 }

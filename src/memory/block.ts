@@ -3,7 +3,7 @@
  * freed they become empty, so that nobody reads or writes what is another's by then.
  */
 import { BitNetError } from "../errors/index.ts";
-import { bufferAt, type NativePool } from "../native/index.ts";
+import { bufferAt, type NativePool, Region, regionAlignment } from "../native/index.ts";
 
 /** What a block needs to know of its pool. */
 export interface BlockHome {
@@ -12,8 +12,8 @@ export interface BlockHome {
   readonly name: string;
   /** Whether what happened to a block is kept after it was freed. */
   readonly keepsHistory: boolean;
-  /** Blocks with views: the pool takes those away when it is closed. */
-  readonly viewed: Set<MemoryBlock>;
+  /** Blocks with views or a region: the pool takes those away when it is closed. */
+  readonly shown: Set<MemoryBlock>;
 }
 
 /** A scope that frees the block when it ends. */
@@ -42,6 +42,8 @@ export class MemoryBlock implements Disposable {
   /** Below zero once it is freed. */
   #address: number;
   #buffers: ArrayBuffer[] | undefined = undefined;
+  /** Owns the memory where there is one. */
+  #region: Region | undefined = undefined;
 
   /** @internal */
   constructor(home: BlockHome, address: number, { size, tag }: { size: number; tag: number }) {
@@ -101,6 +103,28 @@ export class MemoryBlock implements Disposable {
   }
 
   /**
+   * The block as a region that Programs can be bound to. A run holds it: a block that is freed
+   * meanwhile is no longer to be had, but its memory stays until the run has ended.
+   * @throws BitNetError `memory/disposed`; `memory/invalid-option` unless it was allocated with
+   *   `align: 64` or more
+   */
+  region(): Region {
+    if (this.#region !== undefined && !this.disposed) return this.#region;
+    const { address, size } = this;
+    if (address % regionAlignment !== 0) {
+      throw new BitNetError(
+        "memory/invalid-option",
+        `want a block aligned to ${regionAlignment} or more for a region: allocate it with ` +
+          `align: ${regionAlignment}`,
+      );
+    }
+    const handle = this.#home.native.region(address, { size, tag: this.#tag });
+    this.#region = Region.adopt(handle, size, () => this.#ended());
+    this.#home.shown.add(this);
+    return this.#region;
+  }
+
+  /**
    * Frees the block. A second time is harmless.
    * @throws BitNetError `memory/guard-damaged` in debug mode, when someone wrote around it;
    *   `memory/transferred` when one of its buffers was transferred away: then it is not freed
@@ -122,35 +146,52 @@ export class MemoryBlock implements Disposable {
     this.#free();
   }
 
-  /** @internal Empties its views. @throws BitNetError `memory/transferred` */
-  detach(): void {
-    if (this.#buffers === undefined) return;
-    if (this.#buffers.some((buffer) => buffer.detached)) {
+  /**
+   * @internal Empties its views and gives up its region, as when the pool is closed.
+   * @throws BitNetError `memory/transferred`
+   */
+  withdraw(): void {
+    if (this.#region === undefined) this.#detach();
+    else this.#region[Symbol.dispose]();
+    this.#home.shown.delete(this);
+  }
+
+  #free(): void {
+    // A region frees the memory once no run holds it.
+    if (this.#region !== undefined) {
+      this.#region[Symbol.dispose]();
+      return;
+    }
+    const address = this.#address;
+    this.#ended();
+    this.#home.native.free(address, this.size, this.#tag);
+  }
+
+  #ended(): void {
+    if (this.#buffers !== undefined) this.#detach();
+    this.#home.shown.delete(this);
+    this.#address = -this.#address;
+    this.scope?.forget(this);
+  }
+
+  #detach(): void {
+    if (this.#buffers?.some((buffer) => buffer.detached)) {
       throw new BitNetError(
         "memory/transferred",
         `a buffer over the block of ${this.size} bytes was transferred away, so the block is not ` +
           "freed: copy what another thread is to have",
       );
     }
-    for (const buffer of this.#buffers) buffer.transfer(0);
+    for (const buffer of this.#buffers ?? []) buffer.transfer(0);
     this.#buffers = undefined;
-    this.#home.viewed.delete(this);
-  }
-
-  #free(): void {
-    if (this.#buffers !== undefined) this.detach();
-    const address = this.#address;
-    this.#address = -address;
-    this.scope?.forget(this);
-    this.#home.native.free(address, this.size, this.#tag);
   }
 
   #buffer(address: number, size: number): ArrayBuffer {
     const buffer = bufferAt(address, size);
     if (this.#buffers === undefined) this.#buffers = [];
     this.#buffers.push(buffer);
-    this.#home.viewed.add(this);
-    poolOf.set(buffer, this.#home.native);
+    this.#home.shown.add(this);
+    blockOf.set(buffer, this);
     return buffer;
   }
 
@@ -175,8 +216,8 @@ export class MemoryBlock implements Disposable {
   }
 }
 
-/** Keeps the pool while a buffer over one of its blocks is in use. */
-const poolOf = new WeakMap<ArrayBuffer, NativePool>();
+/** Keeps a block, and so its region and its pool, while a buffer over it is in use. */
+const blockOf = new WeakMap<ArrayBuffer, MemoryBlock>();
 
 function wholeElements(size: number, { BYTES_PER_ELEMENT }: { BYTES_PER_ELEMENT: number }): number {
   return Math.max(0, Math.floor(size / BYTES_PER_ELEMENT));

@@ -29,6 +29,7 @@ export {
   convertStream,
   type PieceSource,
 } from "./convert-stream.ts";
+export { formatBytes } from "./format.ts";
 export { type LiveBlock, LiveReport } from "./live-blocks.ts";
 export { MappedFile, type MappedFileOptions } from "./mapped-file.ts";
 export type { ClassMetrics, PoolMetrics, TagMetrics } from "./metrics.ts";

@@ -4,7 +4,7 @@
  * largest are mappings of their own (docs/memory.md).
  */
 import { BitNetError } from "../errors/index.ts";
-import { NativePool, packManner, systemMemory } from "../native/index.ts";
+import { engineHandle, NativePool, packManner, systemMemory } from "../native/index.ts";
 import { type BlockHome, MemoryBlock } from "./block.ts";
 import { callSite } from "./call-site.ts";
 import { type LiveReport, liveReport } from "./live-blocks.ts";
@@ -36,11 +36,13 @@ export interface PoolEvents {
 /** What another thread opens a pool by; it can be posted to a Worker. */
 export interface SharedPool {
   readonly handle: number;
-  readonly options: Required<PoolOptions>;
+  readonly name: string;
 }
 
 /** Other threads name theirs in the same table, which holds twice as many. */
 const labelsMax = 4000;
+
+let engine: HybridMemoryPool | undefined;
 
 /** Aligned to 16, no tag, not zeroed. */
 const plainAlign = 16;
@@ -82,12 +84,24 @@ export class HybridMemoryPool implements Disposable {
     this.#options = checked;
     this.#native = native ?? NativePool.create({ ...checked, sizeMax });
     this.#findsCallSites = keepsHistory;
-    this.#home = { native: this.#native, name, keepsHistory, viewed: new Set() };
+    this.#home = { native: this.#native, name, keepsHistory, shown: new Set() };
   }
 
   /** A pool that another thread shares. @throws BitNetError `memory/disposed` when it is closed */
-  static open({ handle, options }: SharedPool): HybridMemoryPool {
-    return new HybridMemoryPool(options, NativePool.hold(handle));
+  static open({ handle, name }: SharedPool): HybridMemoryPool {
+    const native = NativePool.hold(handle);
+    const { sizeMax, ...options } = native.options();
+    const maxBytes = sizeMax === 0 ? Number.POSITIVE_INFINITY : sizeMax;
+    return new HybridMemoryPool({ ...options, maxBytes, name }, native);
+  }
+
+  /**
+   * The pool that the engine's weights, caches and buffers live in. It is open as long as the
+   * process; BITNET_MEMORY_TRACKING says what it keeps.
+   */
+  static get engine(): HybridMemoryPool {
+    engine ??= HybridMemoryPool.open({ handle: engineHandle, name: "engine" });
+    return engine;
   }
 
   get name(): string {
@@ -216,17 +230,19 @@ export class HybridMemoryPool implements Disposable {
   /** What `HybridMemoryPool.open` takes, in this thread or a Worker. */
   share(): SharedPool {
     if (this.closed) throw this.#disposed("sharing");
-    return { handle: this.#native.handle, options: this.#options };
+    return { handle: this.#native.handle, name: this.name };
   }
 
   /**
    * Closes the pool and tells what was alive. Blocks are freed and their views emptied; a pool
    * that other threads share goes on for them, and ends when the last of them closes it.
-   * @throws BitNetError `memory/transferred` when a view was transferred away: then it stays open
+   * @throws BitNetError `memory/transferred` when a view was transferred away: then it stays open;
+   *   `memory/invalid-option` for the engine's pool
    */
   close(): LiveReport {
     const live = this.live();
-    for (const block of [...this.#home.viewed]) block.detach();
+    if (this === engine) throw invalid("close", "a pool of your own", "the engine's");
+    for (const block of [...this.#home.shown]) block.withdraw();
     this.#native.release();
     this.#reclaim?.[Symbol.dispose]();
     this.#scope = undefined;
@@ -239,9 +255,9 @@ export class HybridMemoryPool implements Disposable {
     return live;
   }
 
-  /** As `close`. A second time is harmless. */
+  /** As `close`. A second time is harmless, and the engine's pool stays open. */
   [Symbol.dispose](): void {
-    if (!this.closed) this.close();
+    if (!this.closed && this !== engine) this.close();
   }
 
   /** The scopes' way back. */
@@ -285,7 +301,7 @@ export class HybridMemoryPool implements Disposable {
 
   #reading(): PressureReading {
     const { held, size_max } = this.#native.metrics();
-    const isLimited = Number.isFinite(this.#options.maxBytes);
+    const isLimited = size_max <= Number.MAX_SAFE_INTEGER;
     return { system: systemMemory(), ...(isLimited && { pool: { held, limit: size_max } }) };
   }
 

@@ -1,11 +1,12 @@
 // Written by `zig build abi` from zig/abi.zig. Do not edit.
 
-export const abiHash = 0x2d9f0624;
+export const abiHash = 0xed130d29;
 export const blobMagic = 0x504e5442;
 export const noSym = 0xffff;
 export const noSlot = 0xffffffff;
 export const rankMax = 6;
 export const pagePositions = 64;
+export const regionAlignment = 64;
 export const poolAlignmentMax = 65536;
 
 export const Status = {
@@ -437,12 +438,13 @@ export const ConversionLossLayout = {
 } as const;
 
 export const CoreInfoLayout = {
-  size: 16,
+  size: 20,
   fields: {
     thread_count: [0, "u32"],
     thread_count_max: [4, "u32"],
     isa_available: [8, "u32"],
     isa: [12, "u32"],
+    page_size: [16, "u32"],
   },
 } as const;
 
@@ -590,11 +592,13 @@ export const functions = {
   bn_memory_system: { args: ["ptr"], returns: "i32" },
   bn_memory_metrics: { args: ["ptr"], returns: "i32" },
   bn_pool_create: { args: ["ptr", "ptr"], returns: "i32" },
+  bn_pool_options: { args: ["u32", "ptr"], returns: "i32" },
   bn_pool_hold: { args: ["u32"], returns: "i32" },
   bn_pool_release: { args: ["u32"], returns: "i32" },
   bn_pool_forgetter: { args: ["ptr"], returns: "i32" },
   bn_pool_allocate: { args: ["u32", "f64", "u32", "u32"], returns: "f64" },
   bn_pool_free: { args: ["u32", "f64", "f64", "u32"], returns: "i32" },
+  bn_pool_region: { args: ["u32", "f64", "f64", "u32", "ptr"], returns: "i32" },
   bn_pool_number: { args: ["u32", "u32", "ptr", "u32", "ptr"], returns: "i32" },
   bn_pool_name: { args: ["u32", "u32", "u32", "ptr", "u32"], returns: "u32" },
   bn_pool_metrics: { args: ["u32", "ptr"], returns: "i32" },

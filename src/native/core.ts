@@ -34,6 +34,8 @@ export interface CoreInfo {
   isa: IsaName;
   /** Levels that this processor runs, plainest first. */
   isaLevels: IsaName[];
+  /** Bytes of a page of memory. */
+  pageSize: number;
 }
 
 export interface CoreOptions {
@@ -119,6 +121,7 @@ export function coreInfo(): CoreInfo {
     processors: info.thread_count_max,
     isa: names[info.isa]!,
     isaLevels: names.filter((name) => (info.isa_available & (1 << Isa[name])) !== 0),
+    pageSize: info.page_size,
   };
 }
 

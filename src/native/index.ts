@@ -23,7 +23,7 @@ export {
   trimMemory,
 } from "./memory.ts";
 export { type MakeRoom, setMakeRoom } from "./out-of-memory.ts";
-export { bufferAt, NativePool, type NativePoolOptions, packManner } from "./pool.ts";
+export { bufferAt, engineHandle, NativePool, type NativePoolOptions, packManner } from "./pool.ts";
 export { PreparedRun, type PreparedShape } from "./prepared-run.ts";
 export {
   type FileRange,

@@ -51,6 +51,7 @@ export function packManner({ align, tag, zeroed, sparse }: BlockManner): number 
 export class NativePool {
   readonly handle: number;
   readonly #core = core();
+  /** Its end releases the pool natively. */
   #owner: ArrayBuffer | undefined;
 
   private constructor(handle: number) {
@@ -80,8 +81,23 @@ export class NativePool {
 
   /** One more hold on a pool of this thread or another. @throws BitNetError `memory/disposed` */
   static hold(handle: number): NativePool {
-    if (core().bn_pool_hold(handle) === Status.ok) return new NativePool(handle);
+    const isEngine = handle === engineHandle;
+    if (isEngine || core().bn_pool_hold(handle) === Status.ok) return new NativePool(handle);
     throw new BitNetError("memory/disposed", "the pool was closed before it was opened here");
+  }
+
+  /** What it was made with, and its limit of now. */
+  options(): NativePoolOptions {
+    const bytes = new Uint8Array(PoolOptionsLayout.size);
+    check(core().bn_pool_options(this.handle, bytes), "reading a pool's options");
+    const { size_max, level, flags } = decodeStruct(PoolOptionsLayout, bytes);
+    const names = Object.keys(PoolLevel) as PoolLevelName[];
+    return {
+      sizeMax: size_max,
+      level: names[level]!,
+      debug: (flags & PoolFlag.debug) !== 0,
+      hugePages: (flags & PoolFlag.small_pages) === 0,
+    };
   }
 
   get released(): boolean {
@@ -129,6 +145,18 @@ export class NativePool {
       throw new BitNetError("memory/disposed", `${doing}: the pool was closed before`);
     }
     check(status, doing);
+  }
+
+  /**
+   * Makes a region of a block, whose memory is the region's from then on: a run that is bound to it
+   * holds it, and it is freed with the last that holds it.
+   * @throws BitNetError `native/invalid-argument` unless it begins at a multiple of 64
+   */
+  region(address: number, { size, tag }: { size: number; tag: number }): number {
+    const handle = new Uint32Array(1);
+    const status = core().bn_pool_region(this.handle, address, size, tag, handle);
+    check(status, `a region over a block of ${size} bytes`);
+    return handle[0]!;
   }
 
   /** The number that stands for a tag or a label in this pool. */
@@ -203,6 +231,7 @@ export class NativePool {
 
   /** Ends this hold. With the last one the pool ends, and every block in it. */
   release(): void {
+    if (this.handle === engineHandle) return;
     this.#owner?.transfer(0);
     this.#owner = undefined;
   }
@@ -220,8 +249,8 @@ export function bufferAt(address: number, size: number): ArrayBuffer {
   );
 }
 
-/** Of the engine's own pool. */
-const engineHandle = 0;
+/** Of the engine's own pool, which is always there: releasing it does nothing. */
+export const engineHandle = 0;
 
 /** What the history of a block comes behind. */
 const freeFaults: Readonly<Record<number, string>> = {

@@ -35,6 +35,8 @@ export class Region implements Disposable {
   #address: number;
   /** Buffers over the region, by range. */
   readonly #views = new Map<string, ArrayBuffer>();
+  /** Called before the region is released. */
+  #beforeRelease: (() => void) | undefined;
   /** Its end releases the region natively, collected or transferred away. */
   #owner: ArrayBuffer | undefined;
 
@@ -71,6 +73,16 @@ export class Region implements Disposable {
     const status = core().bn_region_map(name, name.byteLength, size, MapMode[mode], handle);
     check(status, `mapping ${path}`);
     return new Region(handle[0]!, size, 1);
+  }
+
+  /**
+   * A region that is there already, over a block of a pool. `beforeRelease` is called when it is
+   * disposed of, and may throw to keep it.
+   */
+  static adopt(handle: number, size: number, beforeRelease: () => void): Region {
+    const region = new Region(handle, size, Math.min(size, ownerSizeMax));
+    region.#beforeRelease = beforeRelease;
+    return region;
   }
 
   get handle(): number {
@@ -134,6 +146,7 @@ export class Region implements Disposable {
 
   [Symbol.dispose](): void {
     if (this.#owner === undefined) return;
+    this.#beforeRelease?.();
     for (const view of this.#views.values()) if (!view.detached) view.transfer(0);
     this.#views.clear();
     this.#handle = 0;

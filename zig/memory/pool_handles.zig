@@ -73,6 +73,15 @@ pub fn release(handle: u32) error{InvalidHandle}!void {
     pool.destroy();
 }
 
+/// As `hold` and `release`, for those who do the same with the engine's pool, which needs neither.
+pub fn keep(handle: u32) error{InvalidHandle}!void {
+    if (handle != engine_handle) try hold(handle);
+}
+
+pub fn drop(handle: u32) void {
+    if (handle != engine_handle) release(handle) catch unreachable; // `keep` came before
+}
+
 test "pool handles: a pool lives until its last holder is gone, and stale handles find nothing" {
     const handle = try create(.{});
     const pool = find(handle).?;

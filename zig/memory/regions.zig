@@ -5,7 +5,9 @@ const std = @import("std");
 const engine = @import("engine.zig");
 const files = @import("files.zig");
 const handles = @import("handles.zig");
+const hybrid = @import("hybrid.zig");
 const mapping = @import("mapping.zig");
+const pool_handles = @import("pool_handles.zig");
 const system_pages = @import("system_pages.zig");
 
 pub const Mapping = mapping.Mapping;
@@ -23,11 +25,12 @@ pub const Region = struct {
     memory: []align(engine.alignment) u8,
     kind: Kind,
 
-    pub const Kind = union(enum) { pool: engine.Tag, file: Mapping };
+    pub const Kind = union(enum) { pool: engine.Tag, block: Block, file: Mapping };
 
     pub fn destroy(region: *Region) void {
         switch (region.kind) {
             .pool => |tag| engine.free(region.memory, tag),
+            .block => |block| block.free(region.memory),
             .file => |file| {
                 noteFile(region.memory.len, -1);
                 file.close();
@@ -40,6 +43,19 @@ pub const Region = struct {
         const end = region.memory.len;
         if (offset > end or size > end - offset) return error.TooLarge;
         return region.memory[@intCast(offset)..][0..@intCast(size)];
+    }
+};
+
+/// Of a pool of a program's own, which the region holds.
+pub const Block = struct {
+    pool: u32,
+    tag: hybrid.Tag,
+
+    fn free(block: Block, memory: []u8) void {
+        const pool = pool_handles.find(block.pool).?;
+        // Debug mode has noted a fault for the report.
+        pool.free(memory, block.tag) catch {};
+        pool_handles.drop(block.pool);
     }
 };
 
@@ -62,6 +78,16 @@ pub fn allocate(request: engine.Request) error{OutOfMemory}!*Region {
         .kind = .{ .pool = request.tag },
     };
     return region;
+}
+
+/// A region over a block that is there already, which it frees in the end.
+pub fn adopt(memory: []align(engine.alignment) u8, block: Block) Error!u32 {
+    try pool_handles.keep(block.pool);
+    errdefer pool_handles.drop(block.pool);
+    const region = try gpa.create(Region);
+    errdefer gpa.destroy(region);
+    region.* = .{ .memory = memory, .kind = .{ .block = block } };
+    return table.add(gpa, region);
 }
 
 /// The first `size` bytes of a file, in place.
@@ -142,4 +168,18 @@ test "regions: what is created is zeroed, tagged, and gone after its release" {
     try std.testing.expectEqual(before.used[of_cache], after.used[of_cache]);
     try std.testing.expectError(error.TooLarge, create(.{ .size = 1 << 60, .tag = .other }));
     try std.testing.expectError(error.FileNotFound, mapFile("no/such/file", 10, .read_only));
+}
+
+test "regions: one over a block keeps it and its pool as long as it is held" {
+    const pool = try pool_handles.create(.{});
+    const opened = pool_handles.find(pool).?;
+    const memory = try opened.allocate(.{ .size = 1000, .alignment = engine.alignment });
+    const region = try adopt(@alignCast(memory), .{ .pool = pool, .tag = .untagged });
+    const held = try table.hold(region);
+    try table.release(region);
+    try pool_handles.release(pool);
+    held.memory[999] = 1;
+    try std.testing.expectEqual(1, opened.liveCount());
+    table.drop(region);
+    try std.testing.expectEqual(null, pool_handles.find(pool));
 }
