@@ -1,7 +1,7 @@
 /** The package's front door: a model by name, folder or file. */
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { type LoadOptions, loadModel, type Model } from "./engine/index.ts";
+import { type LoadOptions, loadModel, type Model, tuningFileName } from "./engine/index.ts";
 import { type HubOptions, resolveModel } from "./hub/index.ts";
 
 /** What `load` takes besides the engine's options: where models are kept and fetched from. */
@@ -33,7 +33,7 @@ export async function load(name: string, options: LoadModelOptions = {}): Promis
     file,
     bundledDir,
   });
-  return loadModel(path, rest);
+  return loadModel(path, { tuningFile: join(cacheDir, tuningFileName), ...rest });
 }
 
 function defaultCacheDir(): string {

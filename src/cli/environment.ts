@@ -1,6 +1,7 @@
 /** What the environment says about models: where they come from, where they are kept. */
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { BitNetError } from "../errors/index.ts";
 import type { HubOptions } from "../hub/index.ts";
 
 /** The model that needs no download. */
@@ -28,6 +29,16 @@ export function hubOptions(): HubOptions {
     ...(token && { token }),
     ...(HF_ENDPOINT && { endpoint: HF_ENDPOINT }),
   };
+}
+
+/** BITNET_PACKING, in place of the option. @throws BitNetError cli/invalid-value */
+export function packingWish(): "auto" | "tile2" | "tile3" {
+  const wish = process.env.BITNET_PACKING || "auto";
+  if (wish === "auto" || wish === "tile2" || wish === "tile3") return wish;
+  throw new BitNetError(
+    "cli/invalid-value",
+    `BITNET_PACKING: expected auto, tile2 or tile3, got ${JSON.stringify(wish)}`,
+  );
 }
 
 /** BITNET_HOME, or `bitnet-bun` in the place where this system keeps caches. */

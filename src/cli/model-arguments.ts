@@ -1,9 +1,11 @@
 /** The options that `run` and `chat` share: how to load a model and how to choose its tokens. */
+import { join } from "node:path";
 import type { ArgsDef } from "citty";
-import type { LoadOptions } from "../engine/index.ts";
+import { type LoadOptions, tuningFileName } from "../engine/index.ts";
 import { BitNetError } from "../errors/index.ts";
 import type { GenerateOptions } from "../generate/index.ts";
 import { integerOf, numberOf } from "./arguments.ts";
+import { cacheDir, packingWish } from "./environment.ts";
 import type { OpenOptions } from "./open-model.ts";
 
 /** Options of a generation. */
@@ -57,6 +59,11 @@ export const loadingArgs = {
     default: "fast",
     description: "exact: reference values, slower",
   },
+  packing: {
+    type: "enum",
+    options: ["auto", "tile2", "tile3"],
+    description: "Of weights in memory: two bits, base 3, or the faster",
+  },
   "i2s-layout": {
     type: "enum",
     options: ["128", "64"],
@@ -99,14 +106,19 @@ export function samplingOptions(
 
 /** Open options of the arguments. @throws BitNetError cli/invalid-value */
 export function openingOptions(
-  args: Texts<Exclude<keyof typeof loadingArgs, "quiet" | "precision">> & {
+  args: Texts<Exclude<keyof typeof loadingArgs, "quiet" | "precision" | "packing">> & {
     quiet?: boolean | undefined;
     precision?: "fast" | "exact";
+    packing?: "auto" | "tile2" | "tile3";
   },
   signal: AbortSignal,
 ): OpenOptions {
   const { revision, file, quiet = false, precision } = args;
-  const load: LoadOptions = { precision };
+  const load: LoadOptions = {
+    precision,
+    packing: args.packing ?? packingWish(),
+    tuningFile: join(cacheDir(), tuningFileName),
+  };
   const threads = integerOf("threads", args.threads, { low: 1 });
   const contextLength = integerOf("context", args.context, { low: 1 });
   if (threads !== undefined) load.threads = threads;

@@ -19,3 +19,5 @@ export { formatSize, type MemoryEstimate } from "./memory.ts";
 export { Model } from "./model.ts";
 export { EnginePrograms, type EngineShape } from "./programs.ts";
 export { type LogitsOptions, Session } from "./session.ts";
+export { type TunedThreads, type TuneOptions, type TuneResult, tune } from "./tune.ts";
+export { type PackingRates, type ThreadCounts, tuningFileName } from "./tuning-file.ts";

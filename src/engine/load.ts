@@ -2,12 +2,14 @@
 import { openCheckpoint, type TensorEntry } from "../checkpoint/index.ts";
 import { BitNetError } from "../errors/index.ts";
 import { readGenerationConfig } from "../generate/index.ts";
+import type { TernaryLayout } from "../graph/index.ts";
 import { loadDecoder, planModel } from "../models/index.ts";
 import { Activation, type ActivationName } from "../native/index.ts";
 import { tokenizerOf } from "../text/index.ts";
 import { type ModelInfo, modelInfo } from "./info.ts";
 import { estimateMemory, type MemoryEstimate, requireFit, withMoreWeights } from "./memory.ts";
 import { Model } from "./model.ts";
+import { checkPacking, choosePacking, tunedThreads } from "./tune.ts";
 
 /** Without a wish, no more context than this is reserved. */
 const contextDefault = 4096;
@@ -24,8 +26,15 @@ export interface LoadOptions {
   contextLength?: number;
   /** `fast` (int8 head, f16 cache) by default; `exact` holds every reference value. */
   precision?: "fast" | "exact";
-  /** Threads of each run; by default one a processor. */
+  /** Threads of each run; by default what tuning found best, or one a processor. */
   threads?: number;
+  /**
+   * How ternary weights are packed in memory. `auto`, the default, measures which of the two is
+   * faster, once a machine; small models take `tile2`. Results have the same bits.
+   */
+  packing?: TernaryLayout | "auto";
+  /** Where measured choices are kept; without it they are measured again in each process. */
+  tuningFile?: string;
   /** The block size of I2_S files, which they do not tell; 128 by default. */
   i2sLayout?: 64 | 128;
   /** The activation, which GGUF files do not record, where the rule would be wrong. */
@@ -54,10 +63,13 @@ async function loadChecked(path: string, options: LoadOptions): Promise<Model> {
   const precision = checkPrecision(options.precision);
   const threads = checkThreads(options.threads);
   checkActivation(options.hiddenAct);
+  checkPacking(options.packing);
   const checkpoint = await openCheckpoint(path, { i2sLayout: options.i2sLayout, signal });
   const plan = planModel(checkpoint, options.hiddenAct);
   const contextLength = checkContext(options.contextLength, plan.config.contextLength);
-  const estimate = estimateMemory(checkpoint, plan, { contextLength, precision });
+  const { tuningFile } = options;
+  const packing = await choosePacking(plan, { packing: options.packing, threads, tuningFile });
+  const estimate = estimateMemory(checkpoint, plan, { contextLength, precision, packing });
   requireFit(path, estimate);
   const tokenizer = tokenizerOf(checkpoint);
   const generationConfig = checkpoint.format === "gguf" ? {} : checkpoint.generationConfig;
@@ -66,6 +78,7 @@ async function loadChecked(path: string, options: LoadOptions): Promise<Model> {
   const loaded = await loadDecoder(checkpoint, {
     hiddenAct: options.hiddenAct,
     int8Head: precision === "fast",
+    packing,
     signal,
     onProgress: (done, total) => options.onProgress?.({ stage: "packing", done, total }),
     onWarning: options.onWarning,
@@ -78,7 +91,8 @@ async function loadChecked(path: string, options: LoadOptions): Promise<Model> {
     defaults: { ...defaults, eosTokens },
     contextLength,
     precision,
-    threads,
+    packing,
+    threads: await tunedThreads(threads, tuningFile),
   });
 }
 

@@ -5,6 +5,7 @@ import {
   type GenerationDefaults,
   resolveSettings,
 } from "../generate/index.ts";
+import type { TernaryLayout } from "../graph/index.ts";
 import { type Reclaimable, reclaimers } from "../memory/index.ts";
 import type { LoadedDecoder } from "../models/index.ts";
 import type { Tokenizer } from "../text/index.ts";
@@ -14,6 +15,7 @@ import type { ModelInfo } from "./info.ts";
 import { EnginePrograms } from "./programs.ts";
 import { reclaimablesOf } from "./reclaimable.ts";
 import { checkTokens, type LogitsOptions, Session } from "./session.ts";
+import type { ThreadCounts } from "./tuning-file.ts";
 
 /** Sessions that wait, with their cache, for a prompt that begins as theirs did. */
 const idleMax = 2;
@@ -25,7 +27,8 @@ export interface ModelParts {
   defaults: GenerationDefaults;
   contextLength: number;
   precision: "fast" | "exact";
-  threads: number;
+  packing: TernaryLayout;
+  threads: ThreadCounts;
 }
 
 export class Model implements AsyncDisposable {
@@ -111,6 +114,11 @@ export class Model implements AsyncDisposable {
   chat(options: ChatOptions = {}): Chat {
     this.#requireOpen();
     return new Chat(this, options);
+  }
+
+  /** How its ternary weights are packed in memory. */
+  get packing(): TernaryLayout {
+    return this.#parts.packing;
   }
 
   /** The Programs it runs, for inspection and measuring. */

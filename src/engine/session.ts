@@ -7,6 +7,7 @@ import { type GenerateSettings, randomRow, samplingRow } from "../generate/index
 import { Region } from "../native/index.ts";
 import { type EnginePrograms, logitRows, prefillRows, ringSize, stopCount } from "./programs.ts";
 import { SessionCache } from "./session-cache.ts";
+import type { ThreadCounts } from "./tuning-file.ts";
 
 /** What reading a token takes, until it is known better. */
 const secondsPerToken = 0.001;
@@ -29,14 +30,17 @@ export class Session implements Disposable {
   reuseCount = 0;
   readonly #ring: Region;
   readonly #pages: Int32Array;
+  readonly #threads: ThreadCounts;
   /** Tokens whose keys and values are in the cache. */
   #cached: number[] = [];
   #read = { tokens: 0, seconds: 0 };
 
   constructor(
     readonly programs: EnginePrograms,
-    readonly threads: number,
+    /** Of all runs, or by what they do; 0 is the core's own choice. */
+    threads: ThreadCounts | number,
   ) {
+    this.#threads = typeof threads === "number" ? { decode: threads, prefill: threads } : threads;
     this.cache = new SessionCache(programs.cacheShape);
     this.#ring = Region.create(ringSize * 4);
     this.#pages = Int32Array.from({ length: programs.pageCount }, (_, page) => page);
@@ -75,7 +79,7 @@ export class Session implements Disposable {
         syms: { rows: count },
         inputs: this.#rowInputs(rows, at),
         regions: { cache: this.cache.open(at, at + count) },
-        threads: this.threads,
+        threads: this.#threads.prefill,
         signal,
       });
       this.#cached.push(...rows);
@@ -114,7 +118,7 @@ export class Session implements Disposable {
           one: Int32Array.of(1),
         },
         regions: { cache: this.cache.open(last, last + steps), ring: this.#ring },
-        threads: this.threads,
+        threads: this.#threads.decode,
         signal,
         onStep: collect,
       });
@@ -138,7 +142,7 @@ export class Session implements Disposable {
         syms: { rows: rows.length },
         inputs: this.#rowInputs(rows, at),
         regions: { cache: this.cache.open(at, at + rows.length), logits: output },
-        threads: this.threads,
+        threads: this.#threads.prefill,
         signal,
       });
       const bytes = output.bytes(0, rows.length * vocabularySize * 4);

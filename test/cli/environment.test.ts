@@ -2,10 +2,11 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { cacheDir, hubOptions } from "../../src/cli/environment.ts";
+import { cacheDir, hubOptions, packingWish } from "../../src/cli/environment.ts";
 
 const names = [
   "BITNET_HOME",
+  "BITNET_PACKING",
   "XDG_CACHE_HOME",
   "HF_TOKEN",
   "HUGGING_FACE_HUB_TOKEN",
@@ -52,4 +53,12 @@ test("HF_TOKEN goes before its older name, and offline has several spellings", (
   process.env.HF_TOKEN = "new";
   process.env.HF_HUB_OFFLINE = "0";
   expect(hubOptions()).toMatchObject({ token: "new", offline: false });
+});
+
+test("BITNET_PACKING is auto when absent, and refused when it is no packing", () => {
+  expect(packingWish()).toBe("auto");
+  process.env.BITNET_PACKING = "tile3";
+  expect(packingWish()).toBe("tile3");
+  process.env.BITNET_PACKING = "tile4";
+  expect(packingWish).toThrow('BITNET_PACKING: expected auto, tile2 or tile3, got "tile4"');
 });

@@ -29,6 +29,16 @@ for (const name of models) {
     }
   });
 
+  test(`${name}: logits and text are the same bits in either packing`, async () => {
+    await using two = await loadModel(join(path, name), { packing: "tile2" });
+    await using three = await loadModel(join(path, name), { packing: "tile3" });
+    expect([two.packing, three.packing]).toEqual(["tile2", "tile3"]);
+    expect(await three.logits(ids)).toEqual(await two.logits(ids));
+    const options = { temperature: 0.8, seed: 3, maxTokens: 40, ignoreEos: true };
+    const [a, b] = [two.generate(ids, options), three.generate(ids, options)];
+    expect(await b.text()).toBe(await a.text());
+  });
+
   test(`${name}: logits are the same bits on every instruction-set level`, async () => {
     let first: Float32Array | undefined;
     for (const isa of coreInfo().isaLevels) {
