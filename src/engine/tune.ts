@@ -15,7 +15,7 @@ import {
   writeTuning,
 } from "./tuning-file.ts";
 
-/** Ternary weights that may lie in caches: unpacking is then all there is, and two bits are best. */
+/** Ternary weights that may lie in caches: there unpacking is what counts, and two bits win. */
 const smallModelSize = 32 << 20;
 /** Base 3 has to be so much faster to be chosen. */
 const gainMin = 1.03;
