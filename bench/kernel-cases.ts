@@ -8,15 +8,27 @@ import {
   isTernaryLayout,
   Program,
   type ProgramRun,
+  samplingColumns,
   type TernaryLayout,
   type Weight,
   weightSize,
 } from "../src/graph/index.ts";
-import { type DTypeName, type LayoutName, pagePositions, Region } from "../src/native/index.ts";
+import { type Int8Head, recordInt8Head } from "../src/models/index.ts";
+import {
+  type DTypeName,
+  type LayoutName,
+  pagePositions,
+  Region,
+  SamplingColumn,
+} from "../src/native/index.ts";
 import {
   base3Source,
   bf16Source,
+  headSources,
   int8Source,
+  nibbleCentre,
+  nibbleSpread,
+  normalDeviates,
   type RandomBytes,
   ternarySource,
 } from "./random-bytes.ts";
@@ -50,7 +62,6 @@ interface WeightKind {
   layout: LayoutName;
 }
 
-const int8: WeightKind = { dtype: "i8", layout: "strided" };
 const bf16: WeightKind = { dtype: "bf16", layout: "strided" };
 
 /** All cases and the memory they work on; `divisor` makes everything smaller by so much. */
@@ -62,6 +73,7 @@ export class KernelCases implements Disposable {
     tile3: base3Source(),
     int8: int8Source(),
     bf16: bf16Source(),
+    head: headSources(),
   };
 
   constructor(divisor: number) {
@@ -71,7 +83,8 @@ export class KernelCases implements Disposable {
       this.#ternary(packing, { rows: 1, outputs: outputs(160 * hidden), inputs: hidden });
       this.#ternary(packing, { rows: 1, outputs: outputs(60 * hidden), inputs: feedForward });
     }
-    this.#int8({ rows: 1, outputs: outputs(vocabulary), inputs: hidden });
+    const head = { rows: 1, outputs: outputs(vocabulary), inputs: hidden };
+    for (const topK of [undefined, 0, 40]) this.#head(head, topK);
     this.#dense({ rows: 1, outputs: outputs(vocabulary / 2), inputs: hidden });
     const fewer = (count: number): number => Math.ceil(count / divisor);
     this.#attention(1, 64);
@@ -83,6 +96,7 @@ export class KernelCases implements Disposable {
       }
     }
     this.#dense({ rows: fewer(128), outputs: outputs(feedForward), inputs: hidden });
+    this.#head({ ...head, rows: fewer(32) });
     this.#attention(fewer(128), fewer(2048));
   }
 
@@ -106,19 +120,59 @@ export class KernelCases implements Disposable {
     });
   }
 
-  #int8(shape: Shape): void {
-    const weight = this.#weight(int8, shape, this.#sources.int8);
-    const divisors = this.#vector(shape.outputs);
-    this.#matmul("int8_matmul", shape, {
-      graph: (graph) => [
-        graph.input("x", "i16", [shape.rows, shape.inputs]),
-        graph.input("a", "f32", [shape.rows]),
-        graph.constant(weight),
-        graph.constant(divisors),
-      ],
-      attrs: {},
-      kind: int8,
+  /** The int8 head in full; or screened, for the largest logit (0) or the largest `topK`. */
+  #head({ rows, outputs, inputs }: Shape, topK?: number): void {
+    const head = this.#int8Head(outputs, inputs);
+    const graph = new Graph();
+    const normed = graph.input("x", "f32", [rows, inputs]);
+    const into = graph.output("y", "f32", [rows, outputs]);
+    const content: Record<string, Float32Array | Int32Array> = {
+      x: Float32Array.from({ length: rows * inputs }, normalDeviates(7)),
+    };
+    if (topK === undefined) {
+      recordInt8Head(graph, normed, { head, into });
+    } else {
+      const sampling = {
+        params: graph.input("params", "f32", [rows, samplingColumns]),
+        history: graph.input("history", "i32", [rows, 1]),
+        lengths: graph.input("lengths", "i32", [rows]),
+      };
+      recordInt8Head(graph, normed, { head, sampling, into });
+      const params = new Float32Array(samplingColumns);
+      params[SamplingColumn.temperature] = Math.min(topK, 1);
+      params[SamplingColumn.top_k] = topK;
+      content.params = Float32Array.from(Array.from({ length: rows }, () => [...params]).flat());
+      content.history = new Int32Array(rows);
+      content.lengths = new Int32Array(rows);
+    }
+    const kind = topK === undefined ? "full" : topK === 0 ? "greedy" : `top ${topK}`;
+    const planes = topK === undefined ? 2 : 1;
+    this.all.push({
+      name: `head, ${kind}, ${rows} x (${outputs}, ${inputs})`,
+      program: new Program(graph),
+      run: { inputs: content, regions: { y: this.#region(rows * outputs * 4) } },
+      limit: rows === 1 ? "memory" : "int8",
+      // Of a screened head the high plane counts alone: refining is overhead.
+      amount: rows === 1 ? (planes * outputs * inputs) / 2 : 4 * rows * outputs * inputs,
     });
+  }
+
+  #int8Head(outputs: number, inputs: number): Int8Head {
+    const size = (outputs * inputs) / 2;
+    const plane = (source: RandomBytes): Weight => ({
+      region: this.#filled(size, source),
+      offset: 0,
+      dtype: "u8",
+      layout: "nibble4",
+      shape: [outputs, inputs],
+    });
+    return {
+      high: plane(this.#sources.head.high),
+      low: plane(this.#sources.head.low),
+      scales: this.#vector(outputs),
+      centre: this.#vector(outputs, nibbleCentre),
+      spread: this.#vector(outputs, nibbleSpread),
+    };
   }
 
   #dense(shape: Shape): void {
@@ -134,7 +188,7 @@ export class KernelCases implements Disposable {
   }
 
   #matmul(
-    op: "ternary_matmul" | "int8_matmul" | "dense_matmul",
+    op: "ternary_matmul" | "dense_matmul",
     { rows, outputs, inputs }: Shape,
     parts: {
       graph: (graph: Graph) => ReturnType<Graph["input"]>[];
@@ -213,9 +267,9 @@ export class KernelCases implements Disposable {
     return { region, offset: 0, dtype, layout, shape };
   }
 
-  #vector(count: number): Weight {
+  #vector(count: number, value = 1): Weight {
     const region = this.#region(count * 4);
-    new Float32Array(region.bytes().buffer).fill(1);
+    new Float32Array(region.bytes().buffer).fill(value);
     return { region, offset: 0, dtype: "f32", layout: "strided", shape: [count] };
   }
 

@@ -50,6 +50,26 @@ export function int8Source(seed = 2): RandomBytes {
   return new RandomBytes(seed, (random) => (random % 255) - 127);
 }
 
+/**
+ * The planes of an int8 head, two nibbles a byte: high ones of codes that are normal with their
+ * largest of thousands at 127, as rows of trained heads are, and low ones that are alike often.
+ */
+export function headSources(seed = 5): { high: RandomBytes; low: RandomBytes } {
+  const normal = normalDeviates(seed + 100);
+  const code = (): number => Math.max(-127, Math.min(127, Math.round(normal() * headCodeSize)));
+  const nibble = (): number => (code() + 128) >> 4;
+  return {
+    high: new RandomBytes(seed, () => nibble() | (nibble() << 4)),
+    low: new RandomBytes(seed + 1, (random) => random & 0xff),
+  };
+}
+
+/** Standard deviation of the codes of a head. */
+const headCodeSize = 34;
+/** Mean of nibbles that are alike often, and their standard deviation. */
+export const nibbleCentre = 7.5;
+export const nibbleSpread = Math.sqrt(255 / 12);
+
 /** bf16, little-endian, uniform from -2 to 2. */
 export function bf16Source(seed = 3): RandomBytes {
   const word = new Uint32Array(1);
@@ -59,6 +79,15 @@ export function bf16Source(seed = 3): RandomBytes {
     value[0] = random / 2 ** 30 - 2;
     return (word[0]! >>> 16) & 0xff;
   });
+}
+
+/** Normal deviates, by the method of Box and Muller. */
+export function normalDeviates(seed: number): () => number {
+  const next = randomWords(seed);
+  return () => {
+    const radius = Math.sqrt(-2 * Math.log((next() + 1) / 2 ** 32));
+    return radius * Math.cos((2 * Math.PI * next()) / 2 ** 32);
+  };
 }
 
 /** Random u32 by xorshift. */

@@ -5,10 +5,12 @@
  */
 import { packedSize, type TernaryLayout, type Weight } from "../src/graph/index.ts";
 import {
+  allocateInt8Head,
   Decoder,
   type DecoderConfig,
   type DecoderLayer,
   type DecoderWeights,
+  type Int8Head,
   type MatrixRole,
   matrixShape,
   type NormRole,
@@ -21,7 +23,9 @@ import { type Norm, type Projection, ropeFrequencies } from "../src/nn/index.ts"
 import {
   base3Source,
   bf16Source,
-  int8Source,
+  headSources,
+  nibbleCentre,
+  nibbleSpread,
   type RandomBytes,
   randomWords,
   ternarySource,
@@ -188,16 +192,24 @@ class Making {
   }
 
   /**
-   * Divisors that are huge for all ids but the lively ones, so that only these are ever likely: the
-   * other rows of the embedding can stay untouched, as most pages of a mapped file do.
+   * Divisors that make all ids but the lively ones unlikely, so that the other rows of the
+   * embedding can stay untouched, as most pages of a mapped file do.
    */
-  #int8Head(): { codes: Weight; scales: Weight } {
+  #int8Head(): Int8Head {
     const { vocabularySize, hiddenSize } = this.config;
-    const codes = this.store.allocate([vocabularySize, hiddenSize], "i8");
-    fill(int8Source(), codes, 1);
-    const divisors = new Float32Array(vocabularySize).fill(1e9);
+    const head = allocateInt8Head(this.store, [vocabularySize, hiddenSize]);
+    const sources = headSources();
+    fill(sources.high, head.high, 1 / 2);
+    fill(sources.low, head.low, 1 / 2);
+    const set = ({ region, offset }: Weight, values: Float32Array): void => {
+      region.bytes(offset, values.byteLength).set(new Uint8Array(values.buffer));
+    };
+    const divisors = new Float32Array(vocabularySize).fill(2 * 127 * Math.sqrt(hiddenSize));
     divisors.fill(127 * Math.sqrt(hiddenSize), 0, livelyIds);
-    return { codes, scales: this.store.vector(divisors) };
+    set(head.scales, divisors);
+    set(head.centre, new Float32Array(vocabularySize).fill(nibbleCentre));
+    set(head.spread, new Float32Array(vocabularySize).fill(nibbleSpread));
+    return head;
   }
 
   #norm(width: number): Norm {

@@ -68,6 +68,9 @@ pub const Op = enum(u16) {
     pack_ternary,
     convert,
     matmul,
+    pack_nibbles,
+    head_screen,
+    head_refine,
 };
 
 pub const Activation = @import("kernels/gated_activation.zig").Activation;
@@ -99,6 +102,9 @@ pub const RandomWord = enum(u32) { seed_low, seed_high, sequence, step };
 
 /// Positions in a page of the KV cache, and the chunk in which attention sums.
 pub const page_positions = @import("kernels/kv_write.zig").page_positions;
+
+/// Rows of the head that share an entry of the bounds that head_screen leaves.
+pub const head_bound_rows = @import("kernels/head_rule.zig").bound_rows;
 
 // The Program blob, little-endian: Header, then the tables, widest entries first so that each is
 // aligned: Region, stride (i64), Slot, Sym, Dim, operand (u32), attribute (u32), Instr, Feedback.

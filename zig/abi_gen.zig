@@ -81,6 +81,7 @@ fn write(out: *Writer) Writer.Error!void {
     try out.print("export const pagePositions = {d};\n", .{abi.page_positions});
     try out.print("export const regionAlignment = {d};\n", .{abi.region_alignment});
     try out.print("export const poolAlignmentMax = {d};\n", .{abi.pool_alignment_max});
+    try out.print("export const headBoundRows = {d};\n", .{abi.head_bound_rows});
     inline for (@typeInfo(@TypeOf(enums)).@"struct".fields) |field| {
         try writeEnum(out, field.name, @field(enums, field.name));
     }

@@ -55,6 +55,9 @@ fn kernelOf(op: abi.Op) task.Kernel {
         .pack_ternary => @import("kernels/pack_ternary.zig").run,
         .convert => @import("kernels/convert.zig").run,
         .matmul => @import("kernels/matmul.zig").run,
+        .pack_nibbles => @import("kernels/pack_nibbles.zig").run,
+        .head_screen => @import("kernels/head_screen.zig").run,
+        .head_refine => @import("kernels/head_refine.zig").run,
     };
 }
 

@@ -3,7 +3,9 @@
 
 test {
     _ = @import("kernels/dot.zig");
+    _ = @import("kernels/head_refine.zig");
     _ = @import("kernels/int8_matmul.zig");
+    _ = @import("kernels/pack_nibbles.zig");
     _ = @import("kernels/ternary_matmul.zig");
     _ = @import("kernels/tile3.zig");
 }

@@ -123,7 +123,8 @@ export class EnginePrograms implements Disposable {
     const done = graph.input("done", "i32", [1]);
     const one = graph.input("one", "i32", [1]);
 
-    const logits = this.decoder.head(graph, x, { precision });
+    const sampling = { params, history, lengths: historyLength };
+    const logits = this.decoder.head(graph, x, { precision, sampling });
     const probs = graph.one("sampling_probs", [logits, params, history, historyLength]);
     const [token, randomNext] = graph.apply("sample", [probs, random], {
       into: [undefined, undefined, history, historyLength],

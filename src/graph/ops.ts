@@ -2,7 +2,7 @@
  * The op table: for each operation of a Program the outputs it makes and the work it is. The name
  * is the kernel's name; attributes come from the kernel's own declaration (abi.gen.ts).
  */
-import { type DTypeName, type OpName, SamplingColumn } from "../native/index.ts";
+import { type DTypeName, headBoundRows, type OpName, SamplingColumn } from "../native/index.ts";
 import { matmulShape } from "./dense-shapes.ts";
 import { type Dim, extentMax, formatDims, sameDims } from "./dims.ts";
 import { type Attrs, packedSize, type Value } from "./value.ts";
@@ -78,6 +78,17 @@ export const opTable: Record<OpName, OpRule> = {
   },
   ternary_matmul: matmul(2),
   int8_matmul: matmul(2),
+  head_screen: {
+    outputs([x, , high]) {
+      const [sequences, rows] = [x!.dims[0]!, extentMax(high!.dims[0]!)];
+      return [
+        { dtype: "i32", dims: [sequences, rows] },
+        { dtype: "f32", dims: [sequences, 2 * Math.ceil(rows / headBoundRows)] },
+      ];
+    },
+    work: ([x, , high]) => elements(x!) * extentMax(high!.dims[0]!),
+  },
+  head_refine: matmul(2),
   dense_matmul: matmul(1),
   rope_angles: {
     outputs([positions, frequencies]) {
@@ -133,6 +144,7 @@ export const opTable: Record<OpName, OpRule> = {
       ];
     },
   },
+  pack_nibbles: { outputs: () => [null, null, null, null], work: ([codes]) => elements(codes!) },
   pack_tile2: { outputs: () => [null], work: ([codes]) => elements(codes!) },
   pack_tile3: { outputs: () => [null], work: ([codes]) => elements(codes!) },
   pack_ternary: { outputs: () => [null], work: ([codes]) => elements(codes!) },

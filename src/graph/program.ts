@@ -59,13 +59,22 @@ export class Program implements Disposable {
     runNow(this.#request(run));
   }
 
-  /** Bytes of constants and state that one step reads, at given sizes and depth of the cache. */
-  bytesRead(syms: Readonly<Record<string, number>>, depth: number): number {
+  /**
+   * Bytes of constants and state that one step reads, at given sizes and depth of the cache; of a
+   * head that is screened, `refined` is the share of rows whose low plane is read.
+   */
+  bytesRead(syms: Readonly<Record<string, number>>, depth: number, refined = 1): number {
     let sum = 0;
+    const seen = new Set<Value>();
     for (const { node } of this.steps) {
       for (const value of reads(node)) {
         if (value.storage.kind === "constant") {
-          sum += constantBytes(value, node.op === "embedding" ? node.outputs[0]! : null, syms);
+          // What screening has read of the head is not read again, or small.
+          if (seen.has(value)) continue;
+          seen.add(value);
+          const share = node.op === "head_refine" ? refined : 1;
+          const rows = node.op === "embedding" ? node.outputs[0]! : null;
+          sum += share * constantBytes(value, rows, syms);
         } else if (node.op === "attention" && value.storage.kind === "state") {
           // (pages, groups, width, positions) or its transpose: all but pages times depth.
           const [, groups, a, b] = value.dims.map(extentMax);

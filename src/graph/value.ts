@@ -48,12 +48,19 @@ export function isTernaryLayout(layout: LayoutName): layout is TernaryLayout {
   return Object.hasOwn(tileColumns, layout);
 }
 
+/** Rows and columns that a plane in the layout `nibble4` is padded to. */
+const nibbleRows = 4;
+const nibbleCols = 128;
+
 /** Bytes of a matrix in a packed layout (docs/formats). */
 export function packedSize(layout: LayoutName, rows: number, cols: number): number {
   const block = rowBlocks[layout];
   if (block) return ((rows * cols) / block[0]) * block[1];
   if (isTernaryLayout(layout)) {
     return Math.ceil(rows / tileRows) * Math.ceil(cols / tileColumns[layout]) * tileSize;
+  }
+  if (layout === "nibble4") {
+    return Math.ceil(rows / nibbleRows) * Math.ceil(cols / nibbleCols) * 256;
   }
   if (layout === "hf_ternary") return Math.ceil(rows / 4) * cols;
   if (layout === "i4") return Math.ceil((rows * cols) / 2);
@@ -62,6 +69,7 @@ export function packedSize(layout: LayoutName, rows: number, cols: number): numb
 
 /** What an element of a packed matrix stands for. */
 export function packedDType(layout: LayoutName): DTypeName {
+  if (layout === "nibble4") return "u8";
   return layout.startsWith("q") ? "f32" : "i8";
 }
 

@@ -24,6 +24,7 @@ import {
   type RopeSettings,
   rmsNorm,
 } from "../nn/index.ts";
+import { type Int8Head, type Int8HeadOptions, recordInt8Head } from "./head.ts";
 
 /** Sizes and settings of a decoder, whatever file they came from. */
 export interface DecoderConfig {
@@ -57,12 +58,6 @@ export interface DecoderLayer {
   down: Projection;
 }
 
-/** The head in int8: rows of codes and the divisor of each row. */
-export interface Int8Head {
-  codes: Weight;
-  scales: Weight;
-}
-
 export interface DecoderWeights {
   embedding: Weight;
   /** f32 (head width / 2). */
@@ -84,10 +79,8 @@ export interface ForwardInput {
   tap?: (name: string, value: Value) => void;
 }
 
-export interface HeadOptions {
+export interface HeadOptions extends Int8HeadOptions {
   precision: "exact" | "fast";
-  /** Where the logits go. */
-  into?: Value;
 }
 
 export class Decoder {
@@ -119,8 +112,11 @@ export class Decoder {
     return rmsNorm(graph, x, this.weights.finalNorm);
   }
 
-  /** Logits of rows of the residual stream, f32 (rows, vocabulary). */
-  head(graph: Graph, x: Value, { precision, into }: HeadOptions): Value {
+  /**
+   * Logits of rows of the residual stream, f32 (rows, vocabulary); for `fast` and with `sampling`,
+   * -infinity where a token surely is not drawn.
+   */
+  head(graph: Graph, x: Value, { precision, sampling, into }: HeadOptions): Value {
     const { head, int8Head } = this.weights;
     const normed = this.normed(graph, x);
     if (precision === "exact" || !int8Head) {
@@ -129,12 +125,7 @@ export class Decoder {
         into: [into],
       });
     }
-    const levels = headLevels(this.config.hiddenSize);
-    const quantized = graph.apply("quantize_rows", [normed], { attrs: { levels } });
-    const { codes, scales } = int8Head;
-    return graph.one("int8_matmul", [...quantized, graph.constant(codes), graph.constant(scales)], {
-      into: [into],
-    });
+    return recordInt8Head(graph, normed, { head: int8Head, sampling, into });
   }
 
   #attention(graph: Graph, x: Value, context: LayerContext & AttentionContext): Value {
@@ -192,9 +183,4 @@ interface AttentionContext {
   rotation: Value[];
   cache: [keys: Value, values: Value];
   places: Places;
-}
-
-/** The finest activations whose products with int8 weights surely fit an int32 sum. */
-function headLevels(width: number): number {
-  return Math.min(32767, Math.floor((2 ** 31 - 1) / (128 * width)) - 1);
 }

@@ -16,6 +16,7 @@ export {
 export type { ModelPlan } from "./family.ts";
 export { ggufNames } from "./gguf.ts";
 export { type GgufArchitecture, ggufArchitectures, ggufConfigFields } from "./gguf-fields.ts";
+export { allocateInt8Head, type Int8Head, recordInt8Head, type SamplingState } from "./head.ts";
 export {
   type LoadDecoderOptions,
   type LoadedDecoder,

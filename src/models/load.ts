@@ -9,6 +9,7 @@ import { type Projection, ropeFrequencies } from "../nn/index.ts";
 import { Decoder, type DecoderLayer, type DecoderWeights } from "./decoder.ts";
 import type { ModelPlan } from "./family.ts";
 import { planGguf } from "./gguf.ts";
+import { allocateInt8Head, type Int8Head } from "./head.ts";
 import { planHuggingFace } from "./hugging-face.ts";
 import { Packer } from "./packer.ts";
 import { inLayer, type MatrixRole, matrixShape, type NormRole, storeSize } from "./shapes.ts";
@@ -200,13 +201,11 @@ class Loading {
     return store.expanded(entry);
   }
 
-  async #int8Head(entry: TensorEntry) {
-    const { store, packer } = this.parts;
-    const codes = store.allocate(entry.shape, "i8");
-    const scales = store.allocate([entry.shape[0]!], "f32");
-    await packer.int8Rows(entry, codes, scales);
+  async #int8Head(entry: TensorEntry): Promise<Int8Head> {
+    const head = allocateInt8Head(this.parts.store, entry.shape);
+    await this.parts.packer.int8Head(entry, head);
     this.#progress(entry.bytes);
-    return { codes, scales };
+    return head;
   }
 
   async #norm(name: string): Promise<Weight> {

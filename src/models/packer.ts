@@ -14,6 +14,7 @@ import {
   type Weight,
 } from "../graph/index.ts";
 import { type DTypeName, type LayoutName, Region } from "../native/index.ts";
+import type { Int8Head } from "./head.ts";
 
 /** Rows that the int8 head is quantized by at a time. */
 const headRows = 4096;
@@ -108,8 +109,8 @@ export class Packer implements Disposable {
     });
   }
 
-  /** Quantizes rows of a float or block-format matrix to int8, with a divisor for each row. */
-  async int8Rows(entry: TensorEntry, codes: Weight, scales: Weight): Promise<void> {
+  /** Quantizes rows of a float or block-format matrix to int8, in planes, with their numbers. */
+  async int8Head(entry: TensorEntry, head: Int8Head): Promise<void> {
     const [rows, cols] = entry.shape as [number, number];
     const rowSize = entry.bytes / rows;
     const dtype = floatDTypes[entry.dtype] ?? "f32";
@@ -124,20 +125,22 @@ export class Packer implements Disposable {
           layout === "strided"
             ? graph.stateValue(source, { dtype, dims: [count, cols] })
             : graph.packedState(source, layout, [count, cols]);
-        const into = [
-          graph.stateValue(graph.state("codes", count * cols), {
-            dtype: "i8",
-            dims: [count, cols],
-          }),
-          graph.stateValue(graph.state("scales", count * 4), { dtype: "f32", dims: [count] }),
-        ];
-        graph.apply("quantize_rows", [w], { attrs: { levels: 127 }, into });
+        recordInt8Planes(graph, w, [count, cols]);
       });
+      const at = (weight: Weight, size: number) => ({
+        region: weight.region,
+        offset: weight.offset + size,
+      });
+      const planeSize = packedSize("nibble4", start, cols);
+      const { high, low, scales, centre, spread } = head;
       await program.submit({
         regions: {
           staging,
-          codes: { region: codes.region, offset: codes.offset + start * cols },
-          scales: { region: scales.region, offset: scales.offset + start * 4 },
+          high: at(high, planeSize),
+          low: at(low, planeSize),
+          scales: at(scales, start * 4),
+          centre: at(centre, start * 4),
+          spread: at(spread, start * 4),
         },
         signal: this.#signal,
       });
@@ -194,4 +197,18 @@ function pack(graph: Graph, codes: Value, layout: LayoutName): void {
   const packed = graph.state("packed", packedSize(layout, rows, cols));
   const into = [graph.packedState(packed, layout, [rows, cols])];
   graph.apply(`pack_${layout}`, [codes], { into });
+}
+
+/** Int8 codes of rows of `w`, packed, and each row's numbers, into states of these names. */
+function recordInt8Planes(graph: Graph, w: Value, [rows, cols]: [number, number]): void {
+  const size = packedSize("nibble4", rows, cols);
+  const plane = (name: string): Value =>
+    graph.packedState(graph.state(name, size), "nibble4", [rows, cols]);
+  const vector = (name: string): Value =>
+    graph.stateValue(graph.state(name, rows * 4), { dtype: "f32", dims: [rows] });
+  const into = [undefined, vector("scales")];
+  const [codes] = graph.apply("quantize_rows", [w], { attrs: { levels: 127 }, into });
+  graph.apply("pack_nibbles", [codes!], {
+    into: [plane("high"), plane("low"), vector("centre"), vector("spread")],
+  });
 }

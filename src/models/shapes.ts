@@ -63,8 +63,8 @@ export function storeSize(
   }
   for (const role of normRoles) layer += vector(normWidth(config, role));
   const { vocabularySize, hiddenSize } = config;
-  const codes = { dtype: "i8", layout: "strided", shape: [vocabularySize, hiddenSize] } as const;
-  const head = int8Head ? reserveSize(codes) + vector(vocabularySize) : 0;
+  const plane = { dtype: "u8", layout: "nibble4", shape: [vocabularySize, hiddenSize] } as const;
+  const head = int8Head ? 2 * reserveSize(plane) + 3 * vector(vocabularySize) : 0;
   return config.layerCount * layer + head + vector(hiddenSize) + vector(config.headWidth);
 }
 

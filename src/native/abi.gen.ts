@@ -1,6 +1,6 @@
 // Written by `zig build abi` from zig/abi.zig. Do not edit.
 
-export const abiHash = 0xed130d29;
+export const abiHash = 0xf6e66c75;
 export const blobMagic = 0x504e5442;
 export const noSym = 0xffff;
 export const noSlot = 0xffffffff;
@@ -8,6 +8,7 @@ export const rankMax = 6;
 export const pagePositions = 64;
 export const regionAlignment = 64;
 export const poolAlignmentMax = 65536;
+export const headBoundRows = 8;
 
 export const Status = {
   ok: 0,
@@ -47,16 +48,17 @@ export const Layout = {
   strided: 0,
   tile2: 1,
   tile3: 2,
-  hf_ternary: 3,
-  tq1_0: 4,
-  tq2_0: 5,
-  i2_s_128: 6,
-  i2_s_64: 7,
-  q8_0: 8,
-  q4_0: 9,
-  q4_k: 10,
-  q6_k: 11,
-  i4: 12,
+  nibble4: 3,
+  hf_ternary: 4,
+  tq1_0: 5,
+  tq2_0: 6,
+  i2_s_128: 7,
+  i2_s_64: 8,
+  q8_0: 9,
+  q4_0: 10,
+  q4_k: 11,
+  q6_k: 12,
+  i4: 13,
 } as const;
 export type LayoutName = keyof typeof Layout;
 
@@ -104,6 +106,9 @@ export const Op = {
   pack_ternary: 28,
   convert: 29,
   matmul: 30,
+  pack_nibbles: 31,
+  head_screen: 32,
+  head_refine: 33,
 } as const;
 export type OpName = keyof typeof Op;
 

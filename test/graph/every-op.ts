@@ -1,6 +1,6 @@
 /** Each op as a small graph of one instruction, with inputs that suit it: rows are a symbol. */
 import { type Dim, dimOf, Graph, Sym, samplingColumns, type Value } from "../../src/graph/index.ts";
-import { type OpName, pagePositions, Region } from "../../src/native/index.ts";
+import { headBoundRows, type OpName, pagePositions, Region } from "../../src/native/index.ts";
 import { normals } from "./reference.ts";
 
 export interface OpCase {
@@ -33,8 +33,24 @@ const recorders: Record<OpName, (recording: Recording) => void> = {
   },
   int8_matmul: (r) => {
     const x = r.input("x", "i16", [r.rows, width]);
-    const w = r.input("w", "i8", [outputs, width]);
-    r.one([x, r.scale(), w, r.fixed("wa", outputs)]);
+    r.one([x, r.scale(), ...r.planes(), r.fixed("wa", outputs)]);
+  },
+  pack_nibbles: (r) => {
+    const codes = r.input("codes", "i8", [outputs, width]);
+    const vectors = ["centre", "spread"].map((name) => r.graph.output(name, "f32", [outputs]));
+    r.into([codes], [r.packed("nibble4", "high"), r.packed("nibble4", "low"), ...vectors]);
+  },
+  head_screen: (r) => {
+    const [high] = r.planes();
+    r.one([r.input("x", "i16", [r.rows, width]), r.scale(), high!, ...r.head(), ...r.drawing()]);
+  },
+  head_refine: (r) => {
+    const x = r.input("x", "i16", [r.rows, width]);
+    const screened = [
+      r.input("sums", "i32", [r.rows, outputs]),
+      r.f32("bounds", 2 * Math.ceil(outputs / headBoundRows)),
+    ];
+    r.one([x, r.scale(), ...r.planes(), ...r.head(), ...screened, ...r.drawing()]);
   },
   dense_matmul: (r) => {
     const operands = [r.f32("x", width), r.fixed("w", outputs, width), r.fixed("bias", outputs)];
@@ -57,11 +73,7 @@ const recorders: Record<OpName, (recording: Recording) => void> = {
   gated_activation: (r) =>
     r.one([r.f32("gate", width), r.f32("up", width)], { activation: "silu" }),
   gather_rows: (r) => r.one([r.fixed("x", 9, width), r.ids("rows")]),
-  sampling_probs: (r) => {
-    const lengths = r.input("lengths", "i32", [r.rows]);
-    const history = r.input("history", "i32", [r.rows, 3]);
-    r.one([r.f32("logits", width), r.f32("params", samplingColumns), history, lengths]);
-  },
+  sampling_probs: (r) => r.one([r.f32("logits", width), ...r.drawing()]),
   sample: (r) => {
     const random = r.input("random", "u32", [r.rows, 4]);
     const history = r.state("history", 3);
@@ -177,8 +189,26 @@ class Recording {
     ];
   }
 
-  packed(layout: "tile2" | "tile3" | "hf_ternary"): Value {
-    const storage = this.graph.state("packed", 4096);
+  /** Parameters, history and its lengths. */
+  drawing(): Value[] {
+    return [
+      this.f32("params", samplingColumns),
+      this.input("history", "i32", [this.rows, 3]),
+      this.input("lengths", "i32", [this.rows]),
+    ];
+  }
+
+  /** Divisors, centres and spreads of the head's rows. */
+  head(): Value[] {
+    return ["wa", "centre", "spread"].map((name) => this.fixed(name, outputs));
+  }
+
+  planes(): [Value, Value] {
+    return [this.packed("nibble4", "high"), this.packed("nibble4", "low")];
+  }
+
+  packed(layout: "tile2" | "tile3" | "hf_ternary" | "nibble4", name = "packed"): Value {
+    const storage = this.graph.state(name, 4096);
     return this.graph.packedState(storage, layout, [outputs, width]);
   }
 

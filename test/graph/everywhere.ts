@@ -150,3 +150,14 @@ export function regionOf(content: ArrayBufferView, offset = 0): Region {
   region.bytes(offset).set(bytesOf(content));
   return region;
 }
+
+/** A region for each, freed together. */
+export function regionsOf(...contents: ArrayBufferView[]): { all: Region[] } & Disposable {
+  const all = contents.map((content) => regionOf(content));
+  return {
+    all,
+    [Symbol.dispose]: () => {
+      for (const region of all) region[Symbol.dispose]();
+    },
+  };
+}

@@ -37,10 +37,11 @@ export function recordDecode(graph: Graph, decoder: Decoder, sequences: number):
   const rows = sequences;
   const shape: LogitsShape = { rows, sequences, pages: 2, precision: "fast" };
   const { x, ids, positions } = recordForward(graph, decoder, shape);
-  const logits = decoder.head(graph, x, { precision: "fast" });
   const params = graph.input("params", "f32", [rows, samplingColumns]);
   const history = graph.input("history", "i32", [rows, 128]);
   const lengths = graph.input("lengths", "i32", [rows]);
+  const sampling = { params, history, lengths };
+  const logits = decoder.head(graph, x, { precision: "fast", sampling });
   const probs = graph.one("sampling_probs", [logits, params, history, lengths]);
   const random = graph.input("random", "u32", [rows, 4]);
   const [token, next] = graph.apply("sample", [probs, random], {

@@ -3,7 +3,7 @@
 //! `Ternary(level)`: a lane is a weight row, a word four codes of it (u8) or four activations (i8).
 //! `add` adds sum_j code[j] * x[j] to every lane; `total` widens to i32. Sums may be kept in less
 //! than 32 bits: after `stepsMax(code_max)` steps at most they have to be taken by `total`. It
-//! holds for all activations, -128 included. `Wide(level)`: i16 times i8 along one row, into i32.
+//! holds for all activations, -128 included.
 
 const std = @import("std");
 const builtin = @import("builtin");
@@ -57,16 +57,6 @@ pub fn Ternary(comptime level: Level) type {
         .avx512vnni => Vnni(16),
         .neon => MultiplyLong,
         .dotprod => SignedDot,
-    };
-}
-
-pub fn Wide(comptime level: Level) type {
-    return switch (level) {
-        .scalar => WideScalar,
-        .v2 => WidePairs(4),
-        .avx2, .avxvnni => WidePairs(8),
-        .avx512vnni => WidePairs(16),
-        .neon, .dotprod => WideLong,
     };
 }
 
@@ -265,68 +255,6 @@ const MultiplyLong = struct {
     }
 };
 
-const WideScalar = struct {
-    pub const elements = 8;
-    pub const Sums = [elements]i32;
-    pub const zero: Sums = @splat(0);
-
-    pub inline fn add(sums: Sums, x: *align(1) const [elements]i16, w: *const [elements]i8) Sums {
-        var result = sums;
-        for (&result, x, w) |*sum, value, weight| sum.* +%= @as(i32, value) * weight;
-        return result;
-    }
-
-    pub inline fn total(sums: Sums) i32 {
-        var result: i32 = 0;
-        for (sums) |sum| result +%= sum;
-        return result;
-    }
-};
-
-/// x86 pmaddwd: pairs of i16 products into i32.
-fn WidePairs(comptime lanes: comptime_int) type {
-    return struct {
-        pub const elements = 2 * lanes;
-        pub const Sums = @Vector(lanes, i32);
-        pub const zero: Sums = @splat(0);
-
-        const Words = @Vector(elements, i16);
-
-        pub inline fn add(
-            sums: Sums,
-            x: *align(1) const [elements]i16,
-            w: *const [elements]i8,
-        ) Sums {
-            const values: Words = @as(*align(1) const Words, @ptrCast(x)).*;
-            const weights: Words = @as(@Vector(elements, i8), w.*);
-            return sums +% multiplyAddPairs(lanes, weights, values);
-        }
-
-        pub inline fn total(sums: Sums) i32 {
-            return @reduce(.Add, sums);
-        }
-    };
-}
-
-/// ARM smlal on i16.
-const WideLong = struct {
-    pub const elements = 16;
-    pub const Sums = @Vector(elements, i32);
-    pub const zero: Sums = @splat(0);
-
-    const Words = @Vector(elements, i16);
-
-    pub inline fn add(sums: Sums, x: *align(1) const [elements]i16, w: *const [elements]i8) Sums {
-        const values: Words = @as(*align(1) const Words, @ptrCast(x)).*;
-        const weights: Words = @as(@Vector(elements, i8), w.*);
-        return sums +% @as(Sums, values) *% @as(Sums, weights);
-    }
-
-    pub inline fn total(sums: Sums) i32 {
-        return @reduce(.Add, sums);
-    }
-};
-
 inline fn multiplyAddPairs(
     comptime lanes: comptime_int,
     a: @Vector(2 * lanes, i16),
@@ -335,7 +263,6 @@ inline fn multiplyAddPairs(
     return switch (lanes) {
         4 => @"llvm.x86.sse2.pmadd.wd"(a, b),
         8 => @"llvm.x86.avx2.pmadd.wd"(a, b),
-        16 => @"llvm.x86.avx512.pmaddw.d.512"(a, b),
         else => comptime unreachable,
     };
 }
@@ -344,7 +271,6 @@ extern fn @"llvm.x86.ssse3.pmadd.ub.sw.128"(@Vector(16, i8), @Vector(16, i8)) @V
 extern fn @"llvm.x86.avx2.pmadd.ub.sw"(@Vector(32, i8), @Vector(32, i8)) @Vector(16, i16);
 extern fn @"llvm.x86.sse2.pmadd.wd"(@Vector(8, i16), @Vector(8, i16)) @Vector(4, i32);
 extern fn @"llvm.x86.avx2.pmadd.wd"(@Vector(16, i16), @Vector(16, i16)) @Vector(8, i32);
-extern fn @"llvm.x86.avx512.pmaddw.d.512"(@Vector(32, i16), @Vector(32, i16)) @Vector(16, i32);
 extern fn @"llvm.x86.avx512.vpdpbusd.256"(
     @Vector(8, i32),
     @Vector(8, i32),
@@ -394,27 +320,4 @@ fn checkTernary(comptime level: Level) !void {
 
 test "Ternary: sums are exact up to the last step allowed, at both ends of the activations" {
     inline for (comptime std.enums.values(Level)) |level| try checkTernary(level);
-}
-
-fn checkWide(comptime level: Level) !void {
-    if (!comptime runs(level)) return;
-    const D = Wide(level);
-    var random = std.Random.DefaultPrng.init(8);
-    var sums: D.Sums = D.zero;
-    var want: i32 = 0;
-    for (0..20) |step| {
-        var x: [D.elements]i16 = undefined;
-        var w: [D.elements]i8 = undefined;
-        for (&x, &w) |*value, *weight| {
-            value.* = if (step == 0) -32768 else random.random().int(i16);
-            weight.* = if (step == 0) -128 else random.random().int(i8);
-            want +%= @as(i32, value.*) * weight.*;
-        }
-        sums = D.add(sums, &x, &w);
-    }
-    try std.testing.expectEqual(want, D.total(sums));
-}
-
-test "Wide: sums are exact, with the most negative values too" {
-    inline for (comptime std.enums.values(Level)) |level| try checkWide(level);
 }

@@ -171,12 +171,12 @@ fn normalize(w: []f32) void {
     for (w[at..]) |*p| p.* *= inverse;
 }
 
-fn param(params: []const f32, column: Column) f32 {
+pub fn param(params: []const f32, column: Column) f32 {
     return params[@intFromEnum(column)];
 }
 
 /// A parameter that counts things; 0 for what is no count.
-fn countOf(value: f32) usize {
+pub fn countOf(value: f32) usize {
     if (!(value >= 1)) return 0;
     return @intFromFloat(@min(value, 0x1p31));
 }

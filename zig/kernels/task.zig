@@ -11,12 +11,13 @@ const std = @import("std");
 pub const DType = enum(u8) { f32, f16, bf16, f64, i32, u32, i16, i8, u8, bool };
 
 /// How the elements of a slot lie in memory: by strides, or in a packing of whole matrices whose
-/// rows are the outer dimension. `tile2` and `tile3` are ours; `i4` is plain integers, two a byte,
-/// the low nibble first; the others are checkpoint formats (docs/formats).
+/// rows are the outer dimension. `tile2`, `tile3` and `nibble4` are ours; `i4` is plain integers,
+/// two a byte, the low nibble first; the others are checkpoint formats (docs/formats).
 pub const Layout = enum(u8) {
     strided,
     tile2,
     tile3,
+    nibble4,
     hf_ternary,
     tq1_0,
     tq2_0,

@@ -19,6 +19,10 @@ pub fn elementSize(dtype: abi.DType) u64 {
 const tile_rows = 32;
 const tile_size = 128;
 
+/// Rows and columns that a plane of the `nibble4` packing is padded to; two columns share a byte.
+pub const nibble_rows = 4;
+pub const nibble_cols = 128;
+
 const Block = struct { values: u64, size: u64 };
 
 /// Formats that pack runs of a row.
@@ -49,6 +53,11 @@ pub fn packedSize(layout: abi.Layout, rows: u64, cols: u64) Error!u64 {
             const wide = std.math.divCeil(u64, cols, tile_cols) catch unreachable;
             return tall * wide * tile_size;
         },
+        .nibble4 => {
+            const tall = std.math.divCeil(u64, rows, nibble_rows) catch unreachable;
+            const wide = std.math.divCeil(u64, cols, nibble_cols) catch unreachable;
+            return tall * wide * (nibble_rows * nibble_cols / 2);
+        },
         .hf_ternary => return (std.math.divCeil(u64, rows, 4) catch unreachable) * cols,
         .i2_s_128, .i2_s_64 => {
             const block: u64 = if (layout == .i2_s_128) 128 else 64;
@@ -63,6 +72,7 @@ pub fn packedSize(layout: abi.Layout, rows: u64, cols: u64) Error!u64 {
 /// The dtype that a packed matrix stands for.
 pub fn logicalDType(layout: abi.Layout) abi.DType {
     return switch (layout) {
+        .nibble4 => .u8,
         .tile2, .tile3, .hf_ternary, .tq1_0, .tq2_0, .i2_s_128, .i2_s_64, .i4 => .i8,
         else => .f32,
     };

@@ -3,90 +3,22 @@
 
 const std = @import("std");
 const abi = @import("../abi.zig");
-const blob_format = @import("blob.zig");
 const cast = @import("../kernels/cast.zig");
+const case_types = @import("case.zig");
 const dense_rules = @import("dense_rules.zig");
-const layouts = @import("layouts.zig");
+const head_rules = @import("head_rules.zig");
 const validation = @import("validate.zig");
 
+const Case = case_types.Case;
 const Dim = abi.Dim;
 const Plain = abi.Plain;
-const DType = abi.DType;
-const Error = error{InvalidProgram};
-
-/// One instruction under check.
-pub const Case = struct {
-    blob: *const blob_format.Blob,
-    inputs: []const u32,
-    outputs: []const u32,
-    attrs: []const u32,
-
-    pub fn counts(case: Case, inputs: usize, outputs: usize) Error!void {
-        try require(case.inputs.len == inputs and case.outputs.len == outputs);
-    }
-
-    pub fn in(case: Case, index: usize) abi.Slot {
-        return case.blob.slots[case.inputs[index]];
-    }
-
-    pub fn out(case: Case, index: usize) abi.Slot {
-        return case.blob.slots[case.outputs[index]];
-    }
-
-    /// A strided, aligned operand of one dtype; its dims.
-    pub fn strided(case: Case, slot: abi.Slot, dtype: DType, rank: u8) Error![]const Dim {
-        try require(case.blob.layout(slot) == .strided and case.blob.dtype(slot) == dtype);
-        try require(slot.rank == rank and validation.aligned(case.blob, slot));
-        return case.blob.slotDims(slot);
-    }
-
-    /// A vector without gaps.
-    pub fn vector(case: Case, slot: abi.Slot, dtype: DType) Error!Dim {
-        const dims = try case.strided(slot, dtype, 1);
-        try require(case.blob.slotStrides(slot)[0] == 1);
-        return dims[0];
-    }
-
-    /// Rows of adjacent elements: (rows, columns) with any forward row stride.
-    pub fn rows(case: Case, slot: abi.Slot, dtype: DType) Error![2]Dim {
-        const dims = try case.strided(slot, dtype, 2);
-        const strides = case.blob.slotStrides(slot);
-        try require(strides[1] == 1 and strides[0] >= 0);
-        return dims[0..2].*;
-    }
-
-    /// (rows, heads, width) with adjacent elements and forward strides.
-    fn heads(case: Case, slot: abi.Slot) Error![3]Dim {
-        const dims = try case.strided(slot, .f32, 3);
-        const strides = case.blob.slotStrides(slot);
-        try require(strides[2] == 1 and strides[1] >= 0 and strides[0] >= 0);
-        return dims[0..3].*;
-    }
-
-    /// A matrix of weights that may lie unaligned, in floats or in a block format.
-    fn weights(case: Case, slot: abi.Slot) Error![2]Dim {
-        try require(slot.rank == 2);
-        const dims = case.blob.slotDims(slot);
-        switch (case.blob.layout(slot)) {
-            .strided => {
-                try require(isFloat(case.blob.dtype(slot)));
-                const strides = case.blob.slotStrides(slot);
-                try require(strides[1] == 1 and strides[0] >= 0);
-            },
-            .q8_0, .q4_0, .q4_k, .q6_k => {},
-            else => return error.InvalidProgram,
-        }
-        return dims[0..2].*;
-    }
-
-    fn pages(case: Case, slot: abi.Slot) Error![4]Dim {
-        const dtype = case.blob.dtype(slot);
-        try require(dtype == .f32 or dtype == .f16);
-        const dims = try case.strided(slot, dtype, 4);
-        try require(validation.contiguous(case.blob, slot));
-        return dims[0..4].*;
-    }
-};
+const Error = case_types.Error;
+const constant = case_types.constant;
+const evenHalf = case_types.evenHalf;
+const flag = case_types.flag;
+const require = case_types.require;
+const same = case_types.same;
+const sameAll = case_types.sameAll;
 
 pub fn attrWords(op: abi.Op) u32 {
     inline for (@typeInfo(abi.Attrs).@"struct".decls) |decl| {
@@ -115,7 +47,7 @@ pub fn check(case: Case, op: abi.Op) Error!void {
         .quantize_rows => try quantizeRows(case),
         .rms_norm_quantize => try rmsNormQuantize(case),
         .ternary_matmul => try ternaryMatmul(case),
-        .int8_matmul => try int8Matmul(case),
+        .int8_matmul => try head_rules.int8Matmul(case),
         .dense_matmul => try denseMatmul(case),
         .rope_angles => try ropeAngles(case),
         .rope => try rope(case),
@@ -135,6 +67,9 @@ pub fn check(case: Case, op: abi.Op) Error!void {
         .pack_ternary => try packTernary(case),
         .convert => try convert(case),
         .matmul => try dense_rules.matmul(case),
+        .pack_nibbles => try head_rules.packNibbles(case),
+        .head_screen => try head_rules.headScreen(case),
+        .head_refine => try head_rules.headRefine(case),
     }
 }
 
@@ -217,7 +152,7 @@ fn ternaryMatmul(case: Case) Error!void {
     try require((layout == .tile2 or layout == .tile3) and w.row_scale_slot != abi.no_slot);
     const dims = case.blob.slotDims(w);
     try same(q[1], dims[1]);
-    try require(dims[1].add <= ternary_columns_max and tileAligned(case.blob, w));
+    try require(dims[1].add <= ternary_columns_max and case.tileAligned(w));
     const y = [2]Dim{ q[0], dims[0] };
     if (has_bias == 1) try same(dims[0], try case.vector(case.in(3), .f32));
     if (has_residual == 1) {
@@ -228,21 +163,6 @@ fn ternaryMatmul(case: Case) Error!void {
 
 /// Columns of a ternary matrix: eight rows of activations fit a worker's scratch, and sums an i32.
 const ternary_columns_max = 1 << 17;
-
-/// Tiles are read as whole vectors.
-fn tileAligned(blob: *const blob_format.Blob, slot: abi.Slot) bool {
-    return slot.offset % 64 == 0 and blob.regions[slot.region].alignment == 64;
-}
-
-fn int8Matmul(case: Case) Error!void {
-    try case.counts(4, 1);
-    const x = try case.rows(case.in(0), .i16);
-    try same(x[0], try case.vector(case.in(1), .f32));
-    const w = try case.rows(case.in(2), .i8);
-    try same(w[0], try case.vector(case.in(3), .f32));
-    try same(x[1], w[1]);
-    try sameAll(&try case.rows(case.out(0), .f32), &.{ x[0], w[0] });
-}
 
 fn denseMatmul(case: Case) Error!void {
     const has_bias = try flag(case.attrs[0]);
@@ -330,12 +250,7 @@ fn gatherRows(case: Case) Error!void {
 fn samplingProbs(case: Case) Error!void {
     try case.counts(4, 1);
     const logits = try case.rows(case.in(0), .f32);
-    const params = try case.rows(case.in(1), .f32);
-    const columns = @typeInfo(abi.SamplingColumn).@"enum".fields.len;
-    try require(try constant(params[1]) == columns);
-    const history = try case.rows(case.in(2), .i32);
-    const lengths = try case.vector(case.in(3), .i32);
-    for ([_]Dim{ params[0], history[0], lengths }) |dim| try same(logits[0], dim);
+    try case.samplingState(1, logits[0]);
     try sameAll(&logits, &try case.rows(case.out(0), .f32));
 }
 
@@ -449,39 +364,4 @@ fn whole(case: Case, slot: abi.Slot) Error!Plain {
     const layout = case.blob.layout(slot);
     if (layout == .strided) try require(validation.contiguous(case.blob, slot));
     return Plain.of(case.blob.dtype(slot), layout) orelse error.InvalidProgram;
-}
-
-pub fn require(ok: bool) Error!void {
-    if (!ok) return error.InvalidProgram;
-}
-
-fn flag(word: u32) Error!u1 {
-    return if (word <= 1) @intCast(word) else error.InvalidProgram;
-}
-
-pub fn same(a: Dim, b: Dim) Error!void {
-    try require(a.sym == b.sym and a.mul == b.mul and a.add == b.add);
-}
-
-pub fn sameAll(a: []const Dim, b: []const Dim) Error!void {
-    try require(a.len == b.len);
-    for (a, b) |x, y| try same(x, y);
-}
-
-fn constant(dim: Dim) Error!u32 {
-    try require(dim.sym == abi.no_sym);
-    return dim.add;
-}
-
-fn evenHalf(dim: Dim) Error!Dim {
-    const width = try constant(dim);
-    try require(width % 2 == 0);
-    return .{ .sym = abi.no_sym, .reserved = 0, .mul = 0, .add = width / 2 };
-}
-
-pub fn isFloat(dtype: DType) bool {
-    return switch (dtype) {
-        .f32, .f16, .bf16 => true,
-        else => false,
-    };
 }
