@@ -176,6 +176,7 @@ export class MemoryBlock implements Disposable {
 
   #detach(): void {
     if (this.#buffers?.some((buffer) => buffer.detached)) {
+      stranded.add(this);
       throw new BitNetError(
         "memory/transferred",
         `a buffer over the block of ${this.size} bytes was transferred away, so the block is not ` +
@@ -215,6 +216,9 @@ export class MemoryBlock implements Disposable {
     return `; ${native.explain(Math.abs(this.#address))}`;
   }
 }
+
+/** Blocks that another thread may still see: kept, and so are their pools. */
+const stranded = new Set<MemoryBlock>();
 
 /** Keeps a block, and so its region and its pool, while a buffer over it is in use. */
 const blockOf = new WeakMap<ArrayBuffer, MemoryBlock>();

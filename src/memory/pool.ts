@@ -9,6 +9,7 @@ import { type BlockHome, MemoryBlock } from "./block.ts";
 import { callSite } from "./call-site.ts";
 import { type LiveReport, liveReport } from "./live-blocks.ts";
 import { type PoolMetrics, poolMetrics } from "./metrics.ts";
+import { noteOpen } from "./open-pools.ts";
 import {
   type AllocateOptions,
   checkAlign,
@@ -85,6 +86,7 @@ export class HybridMemoryPool implements Disposable {
     this.#native = native ?? NativePool.create({ ...checked, sizeMax });
     this.#findsCallSites = keepsHistory;
     this.#home = { native: this.#native, name, keepsHistory, shown: new Set() };
+    if (this.#native.handle !== engineHandle) noteOpen(this.#native.handle, name);
   }
 
   /** A pool that another thread shares. @throws BitNetError `memory/disposed` when it is closed */

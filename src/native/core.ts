@@ -67,6 +67,11 @@ export function core(): Functions {
   return symbols;
 }
 
+/** Whether the core was needed yet. */
+export function isCoreOpen(): boolean {
+  return symbols !== undefined;
+}
+
 /**
  * Sets up the engine's memory as the environment wishes, before its first use:
  * BITNET_MEMORY_TRACKING (none, basic, standard, detailed), BITNET_MEMORY_DEBUG=1 for guards and

@@ -10,6 +10,7 @@ export {
   type CoreInfo,
   type CoreOptions,
   coreInfo,
+  isCoreOpen,
   openCore,
   type ProbeOptions,
   probeMachine,

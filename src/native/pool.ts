@@ -81,9 +81,16 @@ export class NativePool {
 
   /** One more hold on a pool of this thread or another. @throws BitNetError `memory/disposed` */
   static hold(handle: number): NativePool {
-    const isEngine = handle === engineHandle;
-    if (isEngine || core().bn_pool_hold(handle) === Status.ok) return new NativePool(handle);
+    const pool = NativePool.tryHold(handle);
+    if (pool !== undefined) return pool;
     throw new BitNetError("memory/disposed", "the pool was closed before it was opened here");
+  }
+
+  /** As `hold`; undefined when the pool is gone. */
+  static tryHold(handle: number): NativePool | undefined {
+    const isEngine = handle === engineHandle;
+    const isHeld = isEngine || core().bn_pool_hold(handle) === Status.ok;
+    return isHeld ? new NativePool(handle) : undefined;
   }
 
   /** What it was made with, and its limit of now. */

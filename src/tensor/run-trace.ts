@@ -96,7 +96,7 @@ function programOf(trace: Trace): Compiled {
 function idlePrograms(): Reclaimable[] {
   const idle = [...compiled].filter(([, program]) => program !== running);
   const bytes = idle.reduce((sum, [, { arenaSize }]) => sum + arenaSize, 0);
-  if (bytes === 0) return [];
+  if (idle.length === 0) return [];
   return [
     {
       name: `${idle.length} Programs of tensors`,

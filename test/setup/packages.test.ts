@@ -64,6 +64,18 @@ describe.skipIf(!process.env.BITNET_LONG)("packages", () => {
     expect(await inApp(["story.ts"])).toMatchObject({ code: 0, out: "told\n" });
   });
 
+  test("an installed package lends native memory", async () => {
+    await Bun.write(
+      join(app, "memory.ts"),
+      `import { HybridMemoryPool } from "bitnet-bun/memory";
+       using pool = new HybridMemoryPool({ level: "standard" });
+       using block = pool.allocate(4096, { align: 64, tag: "numbers" });
+       block.view(Float32Array).fill(2);
+       console.log(pool.metrics().used, pool.report().tags[0]?.tag);`,
+    );
+    expect(await inApp(["memory.ts"])).toMatchObject({ code: 0, out: "4096 numbers\n" });
+  });
+
   test("the installed command runs", async () => {
     const { code, out: text } = await inApp(["x", "bitnet", "run", "fairy-tales", "The wolf"]);
     expect(code).toBe(0);
@@ -95,12 +107,19 @@ describe.skipIf(!process.env.BITNET_LONG)("packages", () => {
     await Bun.write(
       join(app, "typed.ts"),
       `import { load } from "bitnet-bun";
+       import { HybridMemoryPool, type PoolMetrics } from "bitnet-bun/memory";
+       using pool = new HybridMemoryPool({ level: "basic", maxBytes: 1 << 20 });
+       const floats: Float32Array = pool.allocate(64).view(Float32Array);
+       const { used }: PoolMetrics = pool.metrics();
+       used satisfies number;
+       // @ts-expect-error there is no such level
+       new HybridMemoryPool({ level: "all" });
        await using model = await load("fairy-tales");
        for await (const piece of model.generate("a")) piece.text satisfies string;
        const logits: Float32Array = await model.logits([1]);
        // @ts-expect-error pieces are no numbers
        for await (const piece of model.generate("a")) piece.text satisfies number;
-       export { logits };`,
+       export { floats, logits };`,
     );
     await Bun.write(
       join(app, "tsconfig.json"),
