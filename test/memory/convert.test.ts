@@ -110,10 +110,11 @@ describe("convert", () => {
     const { data } = await convert(half, { from: "f16", to: "f32", into: wide });
     expect(data.buffer).toBe(wide.bytes().buffer);
     expect(wide.view(Float32Array).every((value) => value === 0.5)).toBe(true);
-    const work = convert(wide, { from: "f32", to: "i8", into: wide, measure: true, threads: 1 });
-    wide[Symbol.dispose]();
+    using long = pool.allocate(64 << 20);
+    const work = convert(long, { from: "f32", to: "i8", into: long, measure: true, threads: 1 });
+    long[Symbol.dispose]();
     await expect(work).rejects.toMatchObject({ code: "memory/disposed" });
-    await expect(convert(wide, { from: "f32", to: "i8" })).rejects.toMatchObject({
+    await expect(convert(long, { from: "f32", to: "i8" })).rejects.toMatchObject({
       code: "memory/disposed",
     });
   });
@@ -232,6 +233,14 @@ describe("convert: the event loop", () => {
     const into = new Float16Array(1000);
     void convert(new Float32Array(1000).fill(2), { from: "f32", to: "f16", into });
     expect(into[999]).toBe(2);
+  });
+
+  test("what is done stays done when its target is released right after", async () => {
+    const region = Region.create(4000);
+    const work = convert(new Float16Array(1000).fill(2), { from: "f16", to: "f32", into: region });
+    region[Symbol.dispose]();
+    const { data, statistics } = await work;
+    expect([data.length, statistics.elements]).toEqual([0, 1000]);
   });
 
   test("an abort ends it between two slices", async () => {
