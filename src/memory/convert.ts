@@ -153,7 +153,7 @@ function planOf(item: BatchItem): ConversionPlan {
     return { ...kind, source, target: source, count, work: "none", inPlace: true };
   }
   const target = targetOf(to, plainSize(to, count), into);
-  const inPlace = sharesStart(source, target);
+  const inPlace = into !== undefined && sharesStart(source, target);
   const work = same ? (inPlace ? "none" : "copy") : "convert";
   return { ...kind, source, target, count, work, inPlace };
 }

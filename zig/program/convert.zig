@@ -41,14 +41,8 @@ pub fn now(
     if (meet and start != target_start) return error.InvalidArgument;
     if (count == 0) return;
 
-    var losses: Losses = undefined;
-    const spans = kernel.spanCount(count);
     var job: Job = .{
-        .views = .{
-            view(from, @constCast(source), count),
-            view(to, target, count),
-            lossView(&losses, spans),
-        },
+        .views = .{ view(from, @constCast(source), count), view(to, target, count), undefined },
         .attrs = .{
             .scale = conversion.scale,
             .zero_point = conversion.zero_point,
@@ -57,14 +51,23 @@ pub fn now(
     };
     // In place, results of one size alone stay clear of what another worker has yet to read.
     const ordered = meet and from.bits() != to.bits();
-    job.run(if (ordered or count <= alone_count_max) 1 else conversion.thread_count);
-    if (conversion.measured != 0) for (losses[0..spans]) |part| loss.add(part);
+    const wanted = if (ordered or count <= alone_count_max) 1 else conversion.thread_count;
+    if (conversion.measured != 0) job.runMeasured(wanted, loss) else job.run(wanted);
 }
 
 const Job = struct {
     views: [3]task.View,
     attrs: kernel.Attrs,
     worker_count: u32 = 1,
+
+    /// Apart from `run`, for the memory that it takes of the stack.
+    noinline fn runMeasured(job: *Job, wanted: u32, loss: *abi.ConversionLoss) void {
+        var losses: Losses = undefined;
+        const spans = kernel.spanCount(job.views[0].dims[1]);
+        job.views[2] = lossView(&losses, spans);
+        job.run(wanted);
+        for (losses[0..spans]) |part| loss.add(part);
+    }
 
     fn run(job: *Job, wanted: u32) void {
         if (wanted != 1) if (driver.borrowPool(wanted)) |borrowed| {
