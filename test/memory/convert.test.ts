@@ -1,5 +1,6 @@
 /** Conversions of memory: values of every pair, zero copies, in place, batches, refusals. */
 import { describe, expect, test } from "bun:test";
+import { Graph, Program } from "../../src/graph/index.ts";
 import {
   convert,
   convertBatch,
@@ -241,6 +242,30 @@ describe("convert: the event loop", () => {
     region[Symbol.dispose]();
     const { data, statistics } = await work;
     expect([data.length, statistics.elements]).toEqual([0, 1000]);
+  });
+
+  test("runs and conversions share the pool, and neither waits for the other", async () => {
+    const graph = new Graph();
+    const x = graph.input("x", "f32", [400_000]);
+    graph.one("copy", [x], { into: [graph.output("y", "bf16", [400_000])] });
+    using program = new Program(graph);
+    using y = Region.create(800_000);
+    const values = normals(400_000, 6);
+    const run = program.submit({ inputs: { x: values }, regions: { y }, steps: 200, threads: 2 });
+    let ended = false;
+    void run.then(() => {
+      ended = true;
+    });
+    const want = (await convert(values, { from: "f32", to: "bf16", threads: 1 })).data;
+    do {
+      const { data } = await convert(values, { from: "f32", to: "bf16", preset: "low-memory" });
+      const shared = await convert(values, { from: "f32", to: "bf16", threads: 2 });
+      expect(Buffer.compare(bytesOf(data), bytesOf(want))).toBe(0);
+      expect(Buffer.compare(bytesOf(shared.data), bytesOf(want))).toBe(0);
+      await Bun.sleep(0);
+    } while (!ended);
+    expect(await run).toBe(200);
+    expect(Buffer.compare(y.bytes(), bytesOf(want))).toBe(0);
   });
 
   test("an abort ends it between two slices", async () => {
