@@ -248,6 +248,8 @@ const MultiplyLong = struct {
     }
 
     pub inline fn total(sums: Sums) @Vector(lanes, i32) {
+        // Callers unroll loops around the standard library's own.
+        @setEvalBranchQuota(10_000);
         const even: @Vector(8, i32) = std.simd.deinterlace(2, sums)[0];
         const odd: @Vector(8, i32) = std.simd.deinterlace(2, sums)[1];
         const halves = std.simd.deinterlace(2, even + odd);
