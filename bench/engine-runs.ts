@@ -9,6 +9,7 @@ import type { Program, TernaryLayout } from "../src/graph/index.ts";
 import { coreInfo } from "../src/native/index.ts";
 import { rateOf } from "../src/report/index.ts";
 import { type GeometryName, geometries, type RandomModel, randomModel } from "./random-model.ts";
+import { refinedShare } from "./refined-share.ts";
 
 /** Tokens of a decode. */
 export const decodeTokens = 64;
@@ -100,6 +101,12 @@ export class EngineRuns implements Disposable {
     );
     if (made !== decodeTokens) throw new Error(`want ${decodeTokens} tokens, got ${made}`);
     return rate;
+  }
+
+  /** Bytes that a greedy step reads at a depth. */
+  async bytesPerToken(depth: number): Promise<number> {
+    const { decoder, ids } = this.#model;
+    return this.decodeProgram.bytesRead({}, depth, await refinedShare(decoder, ids(16)));
   }
 
   /** Tokens a second while `count` of them are written to an empty cache. */

@@ -80,7 +80,7 @@ async function measureEngine(wanted: EngineOptions): Promise<{
     packing,
     decode: {
       tokensPerSecond: measured.decode.median,
-      bytesPerToken: runs.decodeProgram.bytesRead({}, depth),
+      bytesPerToken: await runs.bytesPerToken(depth),
     },
     prefill: prefillSizes.map((tokens) => ({
       tokens,

@@ -3,6 +3,7 @@ import { loadModel, Session } from "../../src/engine/index.ts";
 import { resolveSettings } from "../../src/generate/index.ts";
 import { peakResidentBytes, rateOf } from "../../src/report/index.ts";
 import { randomWords } from "../random-bytes.ts";
+import { refinedShare } from "../refined-share.ts";
 import {
   answer,
   firstPromptTokens,
@@ -29,11 +30,13 @@ const first = model.generate(ids(firstPromptTokens), {
   ignoreEos: true,
 });
 for await (const _ of first);
+const residentBytes = peakResidentBytes();
+const refined = await refinedShare(model.programs.decoder, ids(16));
 answer({
   loadSeconds,
   firstTokenSeconds: first.stats.firstTokenSeconds,
-  bytesPerToken: model.programs.decode.bytesRead({}, 1),
-  residentBytes: peakResidentBytes(),
+  bytesPerToken: model.programs.decode.bytesRead({}, 1, refined),
+  residentBytes,
 });
 
 const sessions = new Map(threads.map((count) => [count, new Session(model.programs, count)]));

@@ -125,7 +125,7 @@ describe("a screened head", () => {
     codes.subarray(0, 8 * columns).fill(120);
     using head = headOf(codes, shape, 9000);
     const history = [0, 1, 2, 3, 4, 5, 6];
-    const draws = [{ temperature: 1, topK: 2, penalty: 50, history }];
+    const draws = [{ temperature: 1, topK: 2, penalty: 1000, history }];
     const drawn = await compare(head, new Float32Array(columns).fill(1), { ...shape, draws });
     expect(drawn.probabilities).toEqual(drawn.fullProbabilities);
     expect(drawn.probabilities.filter((p) => p > 0).length).toBe(2);

@@ -165,4 +165,25 @@ export const faults: Fault[] = [
     tests: ["graph/matmul-kernels.test.ts"],
     arch: "x64",
   },
+  {
+    name: "screening leaves out rows that the error may lift",
+    file: "zig/kernels/head_rule.zig",
+    find: "pub const band = 6;",
+    replace: "pub const band = 0;",
+    tests: ["graph/head-kernels.test.ts"],
+  },
+  {
+    name: "screening counts penalized rows among the largest",
+    file: "zig/kernels/head_screen.zig",
+    find: "sums.len) & ~screening.forced);",
+    replace: "sums.len));",
+    tests: ["graph/head-kernels.test.ts"],
+  },
+  {
+    name: "penalized rows are left out",
+    file: "zig/kernels/head_refine.zig",
+    find: "survivors(task, &row, unit) | unit_bits.*;",
+    replace: "survivors(task, &row, unit);",
+    tests: ["graph/head-kernels.test.ts"],
+  },
 ];
