@@ -243,6 +243,9 @@ pub const SystemMemory = @import("memory/system_memory.zig").SystemMemory;
 /// What may be done with the bytes of a mapped file.
 pub const MapMode = mapping.Mode;
 
+/// Where a mapped part of a file may begin: at multiples of it.
+pub const map_alignment = mapping.offset_alignment;
+
 /// How a mapped file will be used.
 pub const MapAdvice = mapping.Advice;
 
@@ -348,6 +351,7 @@ pub const functions = .{
         .args = .{
             .path = .ptr,
             .path_size = .u32,
+            .offset = .f64,
             .size = .f64,
             .mode = .u32,
             .handle = .ptr,

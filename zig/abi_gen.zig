@@ -78,6 +78,7 @@ fn write(out: *Writer) Writer.Error!void {
     try out.print("export const noSym = 0x{x};\n", .{abi.no_sym});
     try out.print("export const noSlot = 0x{x};\n", .{abi.no_slot});
     try out.print("export const rankMax = {d};\n", .{abi.rank_max});
+    try out.print("export const mapAlignment = {d};\n", .{abi.map_alignment});
     try out.print("export const pagePositions = {d};\n", .{abi.page_positions});
     try out.print("export const regionAlignment = {d};\n", .{abi.region_alignment});
     try out.print("export const poolAlignmentMax = {d};\n", .{abi.pool_alignment_max});

@@ -92,16 +92,21 @@ export fn bn_region_create(size: f64, tag: u32, sparse: u32, handle: *u32) Statu
     return .ok;
 }
 
+/// `offset` is a multiple of `map_alignment`.
 export fn bn_region_map(
     path: [*]const u8,
     path_size: u32,
+    offset: f64,
     size: f64,
     mode: u32,
     handle: *u32,
 ) Status {
-    const bytes = whole(size) orelse return notWhole();
     const map_mode = std.enums.fromInt(abi.MapMode, mode) orelse return noSuch("mode");
-    handle.* = regions.mapFile(path[0..path_size], bytes, map_mode) catch |err| return from(err);
+    handle.* = regions.mapFile(.{
+        .path = path[0..path_size],
+        .offset = whole(offset) orelse return notWhole(),
+        .size = whole(size) orelse return notWhole(),
+    }, map_mode) catch |err| return from(err);
     return .ok;
 }
 

@@ -1,6 +1,7 @@
 /**
- * A file in memory: mapped, so that its pages are read when they are touched and leave memory by
- * themselves, read-only or as a copy whose changes stay in memory. Programs bind it in place.
+ * A file, or a part of it, in memory: mapped, so that its pages are read when they are touched and
+ * leave memory by themselves, read-only or as a copy whose changes stay in memory. Programs bind it
+ * in place.
  *
  * The size is looked at when it is mapped, and again before each run that uses it, so a file that
  * has shrunk is an error then. One that shrinks while a run or JavaScript reads it ends the process
@@ -8,35 +9,53 @@
  */
 import { statSync } from "node:fs";
 import { BitNetError } from "../errors/index.ts";
-import { type FileRange, type MapAdviceName, Region, systemMemory } from "../native/index.ts";
+import {
+  type FileRange,
+  type MapAdviceName,
+  mapAlignment,
+  Region,
+  systemMemory,
+} from "../native/index.ts";
 
 export interface MappedFileOptions {
   /** `copy-on-write` lets its bytes be changed, in this process alone. */
   mode?: "read-only" | "copy-on-write";
-  /** Bytes that the file must have at least, from its header; all of them are mapped. */
-  sizeMin?: number;
+  /** The part to map, which the file must hold; by default all of it. */
+  offset?: number;
+  size?: number;
 }
 
 export class MappedFile implements Disposable {
   readonly path: string;
+  /** Bytes that were asked for. */
+  readonly size: number;
   /** For Programs to bind; do not dispose of it. */
   readonly region: Region;
+  /** Where in the region the bytes begin, because mappings begin at round offsets. */
+  readonly regionOffset: number;
 
-  private constructor(path: string, region: Region) {
+  private constructor(region: Region, { path, offset, size }: FileRange) {
     this.path = path;
+    this.size = size;
     this.region = region;
+    this.regionOffset = offset % mapAlignment;
   }
 
   /**
-   * Maps a whole file.
+   * Maps a file or a part of it.
    * @throws BitNetError `memory/file-too-short`, also for one that is empty; `native/io`
    */
   static open(path: string, options: MappedFileOptions = {}): MappedFile {
-    const { mode = "read-only", sizeMin = 1 } = options;
-    const size = statSync(path, { throwIfNoEntry: false })?.size ?? sizeMin;
-    if (size < sizeMin) throw tooShort(path, size, sizeMin);
-    const region = Region.map(path, size, mode === "read-only" ? "read_only" : "copy_on_write");
-    return new MappedFile(path, region);
+    const { mode = "read-only", offset = 0 } = options;
+    // What is not there the core refuses by its name.
+    const fileSize = statSync(path, { throwIfNoEntry: false })?.size;
+    const size = options.size ?? Math.max(1, (fileSize ?? 0) - offset);
+    if (fileSize !== undefined && offset + size > fileSize)
+      throw tooShort(path, fileSize, offset + size);
+    const lead = offset % mapAlignment;
+    const part = { path, offset: offset - lead, size: lead + size };
+    const region = Region.map(part, mode === "read-only" ? "read_only" : "copy_on_write");
+    return new MappedFile(region, { path, offset, size });
   }
 
   /** A part of a file in memory of its own, by checked reads: safe whatever becomes of the file. */
@@ -51,17 +70,13 @@ export class MappedFile implements Disposable {
     }
   }
 
-  get size(): number {
-    return this.region.size;
-  }
-
   /**
    * Bytes of the file, not copied, after a look whether it is still whole. They become empty when
    * the mapping ends. @throws BitNetError `native/io`
    */
   bytes(offset = 0, size = this.size - offset): Uint8Array {
     this.check();
-    return this.region.bytes(offset, size);
+    return this.region.bytes(this.regionOffset + offset, size);
   }
 
   /** @throws BitNetError `native/io` when the file has become shorter than it was. */
@@ -71,7 +86,7 @@ export class MappedFile implements Disposable {
 
   /** Tells the system how a part will be used. */
   advise(advice: MapAdviceName, offset = 0, size = this.size - offset): void {
-    this.region.advise(advice, offset, size);
+    this.region.advise(advice, this.regionOffset + offset, size);
   }
 
   /** Begins to read a part, without waiting for it. */

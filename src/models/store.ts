@@ -31,6 +31,7 @@ const plainFloats: Partial<Record<StoredDType, PlainDType>> = {
 export class WeightStore implements Disposable {
   readonly region: Region;
   #used = 0;
+  /** Parts of files, one a tensor that is used in place. */
   readonly #files = new Map<string, MappedFile>();
   readonly #owned: Region[] = [];
   #releasedAt = Number.NEGATIVE_INFINITY;
@@ -72,12 +73,13 @@ export class WeightStore implements Disposable {
         `${entry.file}: ${entry.name}: want floats, got ${entry.dtype}`,
       );
     }
-    let file = this.#files.get(entry.file);
+    const key = keyOf(entry);
+    let file = this.#files.get(key);
     if (!file) {
-      file = MappedFile.open(entry.file, { sizeMin: entry.offset + entry.bytes });
-      this.#files.set(entry.file, file);
+      file = MappedFile.open(entry.file, { offset: entry.offset, size: entry.bytes });
+      this.#files.set(key, file);
     }
-    return { region: file.region, offset: entry.offset, shape: entry.shape, ...as };
+    return { region: file.region, offset: file.regionOffset, shape: entry.shape, ...as };
   }
 
   /** Ternary blocks, each with a scale of its own, as f16 in memory of its own. */
@@ -95,7 +97,7 @@ export class WeightStore implements Disposable {
 
   /** Begins to read a tensor that is used in place, and whole. */
   prefetch(entry: TensorEntry): void {
-    this.#files.get(entry.file)?.prefetch(entry.offset, entry.bytes);
+    this.#files.get(keyOf(entry))?.prefetch();
   }
 
   /** Lets mapped pages leave memory until they are read again. @returns bytes that this won */
@@ -109,7 +111,7 @@ export class WeightStore implements Disposable {
     return this.#releasedAt;
   }
 
-  /** Bytes of the mapped files. */
+  /** Bytes of the mapped tensors. */
   get mappedBytes(): number {
     return [...this.#files.values()].reduce((sum, { size }) => sum + size, 0);
   }
@@ -148,4 +150,8 @@ export async function readFloats(entry: TensorEntry): Promise<Float32Array> {
 
 function roundUp(size: number): number {
   return Math.ceil(size / alignment) * alignment;
+}
+
+function keyOf({ file, offset }: TensorEntry): string {
+  return `${offset} ${file}`;
 }

@@ -1,10 +1,11 @@
 // Written by `zig build abi` from zig/abi.zig. Do not edit.
 
-export const abiHash = 0xf6e66c75;
+export const abiHash = 0x207dde5e;
 export const blobMagic = 0x504e5442;
 export const noSym = 0xffff;
 export const noSlot = 0xffffffff;
 export const rankMax = 6;
+export const mapAlignment = 65536;
 export const pagePositions = 64;
 export const regionAlignment = 64;
 export const poolAlignmentMax = 65536;
@@ -586,7 +587,7 @@ export const functions = {
   bn_core_close: { args: [], returns: "i32" },
   bn_error_text: { args: ["ptr", "u32"], returns: "u32" },
   bn_region_create: { args: ["f64", "u32", "u32", "ptr"], returns: "i32" },
-  bn_region_map: { args: ["ptr", "u32", "f64", "u32", "ptr"], returns: "i32" },
+  bn_region_map: { args: ["ptr", "u32", "f64", "f64", "u32", "ptr"], returns: "i32" },
   bn_region_read: { args: ["u32", "f64", "ptr", "u32", "f64", "f64"], returns: "i32" },
   bn_region_address: { args: ["u32", "ptr"], returns: "i32" },
   bn_region_check_file: { args: ["u32"], returns: "i32" },

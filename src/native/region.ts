@@ -64,13 +64,15 @@ export class Region implements Disposable {
   }
 
   /**
-   * The first `size` bytes of a file, in place and read-only unless the mode says otherwise.
-   * @throws BitNetError `native/io`, when the file is shorter than that too
+   * A part of a file, in place and read-only unless the mode says otherwise. Its offset is a
+   * multiple of `mapAlignment`.
+   * @throws BitNetError `native/io`, when the file is too short for it too
    */
-  static map(path: string, size: number, mode: MapModeName = "read_only"): Region {
+  static map({ path, offset, size }: FileRange, mode: MapModeName = "read_only"): Region {
     const handle = new Uint32Array(1);
     const name = new TextEncoder().encode(path);
-    const status = core().bn_region_map(name, name.byteLength, size, MapMode[mode], handle);
+    const bytes = name.byteLength;
+    const status = core().bn_region_map(name, bytes, offset, size, MapMode[mode], handle);
     check(status, `mapping ${path}`);
     return new Region(handle[0]!, size, 1);
   }

@@ -30,13 +30,35 @@ describe("a mapped file", () => {
   test("is refused when it is missing, empty or shorter than its header says", () => {
     const path = fileOf("short", "0123456789");
     const tooShort = expect.objectContaining({ code: "memory/file-too-short" });
-    expect(() => MappedFile.open(path, { sizeMin: 11 })).toThrow(tooShort);
+    expect(() => MappedFile.open(path, { size: 11 })).toThrow(tooShort);
     expect(() => MappedFile.open(fileOf("empty", ""))).toThrow(tooShort);
     for (const none of [join(folder, "none"), folder]) {
       expect(() => MappedFile.open(none)).toThrow(expect.objectContaining({ code: "native/io" }));
     }
-    using whole = MappedFile.open(path, { sizeMin: 10 });
+    expect(() => MappedFile.open(path, { offset: 5, size: 6 })).toThrow(tooShort);
+    expect(() => MappedFile.open(path, { offset: 10 })).toThrow(tooShort);
+    using whole = MappedFile.open(path, { size: 10 });
     expect(whole.size).toBe(10);
+  });
+
+  test("can be a part, from any byte on", () => {
+    const bytes = Uint8Array.from({ length: 200_000 }, (_, index) => index % 251);
+    const path = fileOf("parts", bytes);
+    for (const offset of [1, 65_535, 65_536, 65_537, 131_072, 199_999]) {
+      using file = MappedFile.open(path, { offset });
+      expect(file.size).toBe(200_000 - offset);
+      expect(Buffer.from(file.bytes()).equals(bytes.subarray(offset))).toBe(true);
+      file.release();
+      file.prefetch();
+      expect(file.region.bytes(file.regionOffset, 1)).toEqual(bytes.subarray(offset, offset + 1));
+    }
+    using middle = MappedFile.open(path, { offset: 100_000, size: 50_000 });
+    expect(Buffer.from(middle.bytes(10, 20)).equals(bytes.subarray(100_010, 100_030))).toBe(true);
+    expect(() => middle.bytes(0, 50_001)).toThrow(RangeError);
+    truncateSync(path, 150_000);
+    middle.check();
+    truncateSync(path, 149_999);
+    expect(() => middle.check()).toThrow(expect.objectContaining({ code: "native/io" }));
   });
 
   test("can be changed as a copy, which the file does not see", () => {

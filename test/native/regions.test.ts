@@ -84,10 +84,15 @@ describe("a region", () => {
     const path = join(folder, "ten bytes");
     try {
       writeFileSync(path, "0123456789");
-      using mapped = Region.map(path, 10);
+      using mapped = Region.map({ path, offset: 0, size: 10 });
       expect(new TextDecoder().decode(mapped.bytes(2, 5))).toBe("23456");
-      expect(() => Region.map(path, 11)).toThrow("shorter");
-      expect(() => Region.map(join(folder, "none"), 1)).toThrow("cannot be opened");
+      expect(() => Region.map({ path, offset: 0, size: 11 })).toThrow("shorter");
+      for (const offset of [1, 4096, -65536, 0.5]) {
+        expect(() => Region.map({ path, offset, size: 1 })).toThrow(BitNetError);
+      }
+      expect(() => Region.map({ path: join(folder, "none"), offset: 0, size: 1 })).toThrow(
+        "cannot be opened",
+      );
       using region = Region.create(16);
       region.readFile({ path, offset: 3, size: 4 }, 5);
       expect(new TextDecoder().decode(region.bytes(4, 6))).toBe("\x003456\0");
@@ -108,7 +113,7 @@ describe("a mapped region", () => {
 
   test("of a copy can be written, and the file keeps its bytes", () => {
     writeFileSync(path, "0123456789");
-    using copy = Region.map(path, 10, "copy_on_write");
+    using copy = Region.map({ path, offset: 0, size: 10 }, "copy_on_write");
     copy.bytes(2, 2).set([0x78, 0x79]);
     copy.advise("cold");
     expect(new TextDecoder().decode(copy.bytes())).toBe("01xy456789");
@@ -118,7 +123,7 @@ describe("a mapped region", () => {
   test("takes every advice and keeps its bytes", () => {
     const bytes = Buffer.alloc(50_000, "abc");
     writeFileSync(path, bytes);
-    using region = Region.map(path, bytes.length);
+    using region = Region.map({ path, offset: 0, size: bytes.length });
     for (const advice of ["sequential", "will_need", "random", "cold", "normal"] as const) {
       region.advise(advice);
       region.advise(advice, 12_345, 20_000);
@@ -131,7 +136,7 @@ describe("a mapped region", () => {
 
   test.skipIf(process.platform === "win32")("tells when its file has shrunk", async () => {
     writeFileSync(path, new Uint8Array(8192));
-    using region = Region.map(path, 8192);
+    using region = Region.map({ path, offset: 0, size: 8192 });
     using program = doublingProgram(region);
     using output = Region.create(64);
     const run = { inputs: {}, regions: { output } };

@@ -296,7 +296,7 @@ describe("refused arguments", () => {
   });
 
   test("a mapped file where something is to be written", async () => {
-    using mapped = Region.map(import.meta.path, 64);
+    using mapped = Region.map({ path: import.meta.path, offset: 0, size: 64 });
     await expectRefusal({ ...good, regions: { count: mapped } }, "do not fit");
   });
 

@@ -19,21 +19,29 @@ pub const Mode = enum(u32) { read_only, copy_on_write };
 /// `cold` lets them leave memory until they are used again, changed copies excepted.
 pub const Advice = enum(u32) { normal, sequential, random, will_need, cold };
 
+/// Where a part of a file may begin to be mapped: what Windows asks for, and more than others do.
+pub const offset_alignment = 1 << 16;
+
+/// Bytes of a file; `offset` is a multiple of `offset_alignment`.
+pub const Part = struct { path: []const u8, offset: u64, size: usize };
+
 pub const Memory = []align(std.heap.page_size_min) u8;
 
 pub const Mapping = struct {
     file: files.File,
+    /// Of the memory's first byte in the file.
+    offset: u64,
     memory: Memory,
     mode: Mode,
 
-    /// The first `size` bytes of a file, which must hold as many.
-    pub fn open(path: []const u8, size: usize, mode: Mode) Error!Mapping {
-        if (size == 0) return error.MapFailed;
-        const file = try files.File.open(path);
+    /// A part of a file, which must hold all of it.
+    pub fn open(part: Part, mode: Mode) Error!Mapping {
+        if (part.size == 0 or part.offset % offset_alignment != 0) return error.MapFailed;
+        const file = try files.File.open(part.path);
         errdefer file.close();
-        if (try file.size() < size) return error.FileTruncated;
-        const memory = map(file, size, mode) orelse return error.MapFailed;
-        return .{ .file = file, .memory = memory, .mode = mode };
+        if (try file.size() < part.offset + part.size) return error.FileTruncated;
+        const memory = map(file, part, mode) orelse return error.MapFailed;
+        return .{ .file = file, .offset = part.offset, .memory = memory, .mode = mode };
     }
 
     pub fn close(mapping: Mapping) void {
@@ -43,7 +51,8 @@ pub const Mapping = struct {
 
     /// An error if the file has become too short for the mapping.
     pub fn check(mapping: Mapping) files.Error!void {
-        if (try mapping.file.size() < mapping.memory.len) return error.FileTruncated;
+        const end = mapping.offset + mapping.memory.len;
+        if (try mapping.file.size() < end) return error.FileTruncated;
     }
 
     /// Advice for the pages around `size` bytes from `offset` on, which lie in the mapping.
@@ -89,7 +98,8 @@ fn adviseWindows(pages: []u8, advice: Advice) void {
     }
 }
 
-fn map(file: files.File, size: usize, mode: Mode) ?Memory {
+fn map(file: files.File, part: Part, mode: Mode) ?Memory {
+    const size = part.size;
     const is_copy = mode == .copy_on_write;
     switch (native_os) {
         .linux => {
@@ -99,7 +109,7 @@ fn map(file: files.File, size: usize, mode: Mode) ?Memory {
                 .{ .READ = true, .WRITE = is_copy },
                 .{ .TYPE = if (is_copy) .PRIVATE else .SHARED },
                 @intCast(file.handle),
-                0,
+                @intCast(part.offset),
             );
             if (linux.errno(rc) != .SUCCESS) return null;
             return @as([*]align(std.heap.page_size_min) u8, @ptrFromInt(rc))[0..size];
@@ -111,13 +121,16 @@ fn map(file: files.File, size: usize, mode: Mode) ?Memory {
                 return null;
             defer _ = CloseHandle(mapping);
             const access: u32 = if (is_copy) file_map_copy else file_map_read;
-            const raw = MapViewOfFile(mapping, access, 0, 0, size) orelse return null;
+            const high: u32 = @intCast(part.offset >> 32);
+            const low: u32 = @truncate(part.offset);
+            const raw = MapViewOfFile(mapping, access, high, low, size) orelse return null;
             return @as([*]align(std.heap.page_size_min) u8, @ptrCast(@alignCast(raw)))[0..size];
         },
         else => {
             const protection: c_int = if (is_copy) 3 else 1;
             const flags: c_int = if (is_copy) 2 else 1;
-            const raw = mmap(null, size, protection, flags, @intCast(file.handle), 0);
+            const start: i64 = @intCast(part.offset);
+            const raw = mmap(null, size, protection, flags, @intCast(file.handle), start);
             if (@intFromPtr(raw) == std.math.maxInt(usize)) return null;
             return @as([*]align(std.heap.page_size_min) u8, @ptrCast(@alignCast(raw.?)))[0..size];
         },

@@ -90,10 +90,15 @@ pub fn adopt(memory: []align(engine.alignment) u8, block: Block) Error!u32 {
     return table.add(gpa, region);
 }
 
-/// The first `size` bytes of a file, in place.
-pub fn mapFile(path: []const u8, size: u64, mode: Mode) Error!u32 {
-    if (size == 0 or size > size_max) return error.TooLarge;
-    const file: Mapping = try .open(path, @intCast(size), mode);
+/// A part of a file, in place.
+pub fn mapFile(source: Source, mode: Mode) Error!u32 {
+    const is_aligned = source.offset % mapping.offset_alignment == 0;
+    if (source.size == 0 or source.size > size_max or !is_aligned) return error.TooLarge;
+    const file: Mapping = try .open(.{
+        .path = source.path,
+        .offset = source.offset,
+        .size = @intCast(source.size),
+    }, mode);
     errdefer file.close();
     const region = try gpa.create(Region);
     errdefer gpa.destroy(region);
@@ -167,7 +172,8 @@ test "regions: what is created is zeroed, tagged, and gone after its release" {
     try std.testing.expectEqual(before.used[of_staging], after.used[of_staging]);
     try std.testing.expectEqual(before.used[of_cache], after.used[of_cache]);
     try std.testing.expectError(error.TooLarge, create(.{ .size = 1 << 60, .tag = .other }));
-    try std.testing.expectError(error.FileNotFound, mapFile("no/such/file", 10, .read_only));
+    const nowhere: Source = .{ .path = "no/such/file", .offset = 0, .size = 10 };
+    try std.testing.expectError(error.FileNotFound, mapFile(nowhere, .read_only));
 }
 
 test "regions: one over a block keeps it and its pool as long as it is held" {
