@@ -45,6 +45,13 @@ const labelsMax = 4000;
 
 let engine: HybridMemoryPool | undefined;
 
+/** Tells of tracked pools that the collector closed. */
+const forgotten = new FinalizationRegistry((name: string) => {
+  process.emitWarning(`pool "${name}" was forgotten: dispose of it, or declare it with using`, {
+    type: "MemoryLeak",
+  });
+});
+
 /** Aligned to 16, no tag, not zeroed. */
 const plainAlign = 16;
 const plainManner = packManner({ align: plainAlign, tag: 0, zeroed: false, sparse: false });
@@ -86,7 +93,9 @@ export class HybridMemoryPool implements Disposable {
     this.#native = native ?? NativePool.create({ ...checked, sizeMax });
     this.#findsCallSites = keepsHistory;
     this.#home = { native: this.#native, name, keepsHistory, shown: new Set() };
-    if (this.#native.handle !== engineHandle) noteOpen(this.#native.handle, name);
+    if (this.#native.handle === engineHandle) return;
+    noteOpen(this.#native.handle, name);
+    if (level !== "none" && level !== "basic") forgotten.register(this, name, this);
   }
 
   /** A pool that another thread shares. @throws BitNetError `memory/disposed` when it is closed */
@@ -246,6 +255,7 @@ export class HybridMemoryPool implements Disposable {
     if (this === engine) throw invalid("close", "a pool of your own", "the engine's");
     for (const block of [...this.#home.shown]) block.withdraw();
     this.#native.release();
+    forgotten.unregister(this);
     this.#reclaim?.[Symbol.dispose]();
     this.#scope = undefined;
     for (const listening of this.#listening) listening[Symbol.dispose]();

@@ -3,7 +3,7 @@
  * of its pool, it owns what `pool.allocate` gives; what it keeps goes to the scope around it.
  */
 import { BitNetError } from "../errors/index.ts";
-import type { BlockScope, MemoryBlock } from "./block.ts";
+import type { MemoryBlock } from "./block.ts";
 import type { AllocateOptions } from "./options.ts";
 
 /** What a scope needs of its pool. */
@@ -15,7 +15,7 @@ export interface ScopeHome {
 }
 
 /** Made by `pool.scope` alone. */
-export class MemoryScope implements BlockScope, Disposable {
+export class MemoryScope implements Disposable {
   readonly #home: ScopeHome;
   readonly #outer: MemoryScope | undefined;
   readonly #blocks = new Set<MemoryBlock>();

@@ -58,3 +58,22 @@ test("a report tells of growth that looks like a leak", async () => {
   expect(report.patterns.map(({ kind }) => kind)).toContain("leak");
   expect(String(report)).toMatch(/\d+ % sure: /);
 });
+
+test("a tracked pool that is forgotten is told of, one that was closed is not", async () => {
+  const warnings: string[] = [];
+  const hear = ({ name, message }: Error): void => void warnings.push(`${name}: ${message}`);
+  process.on("warning", hear);
+  const open = (name: string): void => {
+    new HybridMemoryPool({ level: "standard", name }).allocate(10);
+    new HybridMemoryPool({ level: "standard", name: "closed" }).close();
+    new HybridMemoryPool({ name: "untracked" });
+  };
+  for (let index = 0; index < 3; index += 1) open("lost");
+  for (let left = 100; left > 0 && warnings.length === 0; left -= 1) {
+    Bun.gc(true);
+    await Bun.sleep(5);
+  }
+  process.off("warning", hear);
+  expect(warnings[0]).toStartWith('MemoryLeak: pool "lost" was forgotten');
+  expect(warnings.every((warning) => warning.includes('"lost"'))).toBe(true);
+});
