@@ -21,8 +21,10 @@ export {
   type GenerationStats,
   type Inspection,
   inspectModel,
+  inspectPackings,
   type LoadOptions,
   type LoadProgress,
+  type MatrixPackings,
   Model,
   type ModelInfo,
 } from "./engine/index.ts";

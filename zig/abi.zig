@@ -71,6 +71,7 @@ pub const Op = enum(u16) {
     pack_nibbles,
     head_screen,
     head_refine,
+    unpack_packed,
 };
 
 pub const Activation = @import("kernels/gated_activation.zig").Activation;
@@ -87,6 +88,7 @@ pub const Attrs = struct {
     pub const attention = @import("kernels/attention.zig").Attrs;
     pub const gated_activation = @import("kernels/gated_activation.zig").Attrs;
     pub const convert = @import("kernels/convert.zig").Attrs;
+    pub const unpack_packed = @import("kernels/unpack_packed.zig").Attrs;
 };
 
 /// The dtypes that values are cast among.

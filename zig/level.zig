@@ -52,6 +52,7 @@ fn kernelOf(op: abi.Op) task.Kernel {
         .unpack_ternary => @import("kernels/unpack_ternary.zig").run,
         .pack_tile2 => @import("kernels/pack_tiles.zig").tile2,
         .pack_tile3 => @import("kernels/pack_tiles.zig").tile3,
+        .unpack_packed => @import("kernels/unpack_packed.zig").run,
         .pack_ternary => @import("kernels/pack_ternary.zig").run,
         .convert => @import("kernels/convert.zig").run,
         .matmul => @import("kernels/matmul.zig").run,

@@ -19,6 +19,7 @@ test {
     _ = @import("kernels/lanes.zig");
     _ = @import("kernels/pack_ternary.zig");
     _ = @import("kernels/matmul.zig");
+    _ = @import("kernels/packing_planes.zig");
     _ = @import("kernels/philox.zig");
     _ = @import("kernels/probe.zig");
     _ = @import("kernels/quantize_rows.zig");
@@ -34,6 +35,7 @@ test {
     _ = @import("kernels/strided.zig");
     _ = @import("kernels/ternarize.zig");
     _ = @import("kernels/testing.zig");
+    _ = @import("kernels/unpack_packed.zig");
     _ = @import("kernels/unpack_ternary.zig");
     _ = @import("memory/handles.zig");
     _ = @import("memory/regions.zig");

@@ -2,6 +2,13 @@
 export { type BlockShape, blockShapes, i2sTailBytes } from "./dtypes.ts";
 export { type GgufContent, type GgufField, writeGguf } from "./gguf-writer.ts";
 export { openCheckpoint, readTensorBytes } from "./open.ts";
+export { writeFileWhole } from "./output-file.ts";
+export { packingMetadata } from "./packed-tensors.ts";
+export {
+  type SafetensorsContent,
+  type SafetensorsSource,
+  writeSafetensors,
+} from "./safetensors-writer.ts";
 export type { TensorSource, WriteOptions } from "./tensor-source.ts";
 export type {
   Checkpoint,
@@ -11,6 +18,8 @@ export type {
   GgufValue,
   HfCheckpoint,
   OpenOptions,
+  PackingName,
   StoredDType,
   TensorEntry,
 } from "./types.ts";
+export { packingNames } from "./types.ts";

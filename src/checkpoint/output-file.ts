@@ -49,6 +49,14 @@ export class OutputFile implements AsyncDisposable {
     this.#bytes += bytes.length;
   }
 
+  /** Writes over the first bytes, which are there already. @throws checkpoint/unwritable */
+  async rewriteFront(bytes: Uint8Array): Promise<void> {
+    const end = this.#bytes;
+    this.#bytes = 0;
+    await this.write(bytes);
+    this.#bytes = end;
+  }
+
   /** Appends zeros up to the next multiple of `alignment`. @throws checkpoint/unwritable */
   async pad(alignment: number): Promise<void> {
     const rest = this.#bytes % alignment;

@@ -5,6 +5,7 @@
 import { tensorBytes } from "./dtypes.ts";
 import { InputFile } from "./files.ts";
 import { checkLayout } from "./layout.ts";
+import { markPacked } from "./packed-tensors.ts";
 import { quoted, refuse } from "./refuse.ts";
 import { type HeaderTensor, parseSafetensorsHeader } from "./safetensors-header.ts";
 import type { StoredDType, TensorEntry } from "./types.ts";
@@ -49,6 +50,7 @@ export async function readSafetensors(path: string): Promise<SafetensorsFile> {
     alignment: 1,
     isTight: true,
   });
+  markPacked(path, header.metadata, tensors);
   return { tensors, fileBytes: file.bytes };
 }
 

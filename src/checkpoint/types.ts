@@ -23,6 +23,21 @@ export type StoredDType =
   | "TQ2_0"
   | "I2_S";
 
+/**
+ * Packings of ternary matrices in files of this library, the quickest to unpack of equal sizes
+ * first; the place of a name is its number in the core. Format: docs/formats/packings.md.
+ */
+export const packingNames = [
+  "two-bit",
+  "base-3",
+  "byte-aligned",
+  "uncompressed",
+  "run-length",
+  "sparse",
+  "hybrid",
+] as const;
+export type PackingName = (typeof packingNames)[number];
+
 /** Where one tensor lies in a file. */
 export interface TensorEntry {
   name: string;
@@ -33,6 +48,8 @@ export interface TensorEntry {
   /** Absolute, from the start of the file. */
   offset: number;
   bytes: number;
+  /** Of a ternary matrix that is stored packed: the shape is that of its bytes. */
+  packing?: PackingName;
 }
 
 /** A Hugging Face folder: configuration, tokenizer texts and safetensors weights. */

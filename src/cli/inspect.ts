@@ -1,10 +1,16 @@
 /** `bitnet inspect`: what a model is made of and what it would take, from its headers alone. */
-import { type Inspection, inspectModel } from "../engine/index.ts";
+import { packingNames } from "../checkpoint/index.ts";
+import {
+  type Inspection,
+  inspectModel,
+  inspectPackings,
+  type MatrixPackings,
+} from "../engine/index.ts";
 import { defineCliCommand } from "./command.ts";
 import { bundledModel } from "./environment.ts";
 import { formatBytes, formatCount, table } from "./format.ts";
 import { loadingArgs, openingOptions } from "./model-arguments.ts";
-import { findModel } from "./open-model.ts";
+import { findModel, type OpenOptions } from "./open-model.ts";
 import { printJson, printLine } from "./output.ts";
 import { Progress } from "./progress.ts";
 
@@ -19,6 +25,7 @@ export const inspectCommand = defineCliCommand({
       description: `A bundled name, a folder, a .gguf file or owner/name [${bundledModel}]`,
     },
     tensors: { type: "boolean", description: "List every tensor: name, dtype, shape, bytes" },
+    packings: { type: "boolean", description: "Measure every matrix: sparsity, runs, packings" },
     ...loadingArgs,
     json: { type: "boolean", description: "One JSON object with everything, tensors too" },
   },
@@ -34,12 +41,15 @@ export const inspectCommand = defineCliCommand({
       progress.clear(),
     );
     const inspection = await inspectModel(path, opening.load);
+    const packings =
+      args.packings === true ? await measure(path, { ...opening, signal }) : undefined;
     if (args.json === true) {
-      await printJson(inspection);
+      await printJson({ ...inspection, ...(packings && { packings }) });
       return 0;
     }
     for (const line of table(factsOf(inspection))) await printLine(line.trim());
     if (args.tensors === true) await printTensors(inspection);
+    if (packings) await printPackings(packings);
     return 0;
   },
 });
@@ -78,4 +88,39 @@ async function printTensors({ tensors }: Inspection): Promise<void> {
   for (const line of table([["TENSOR", "DTYPE", "SHAPE", "SIZE"], ...rows])) {
     await printLine(line.trim());
   }
+}
+
+/** Reads all weights, so it takes as long as loading. */
+async function measure(path: string, { load, quiet, signal }: OpenOptions) {
+  const progress = new Progress({ quiet });
+  const matrices: MatrixPackings[] = [];
+  try {
+    for await (const one of inspectPackings(path, { ...load, signal })) {
+      matrices.push(one);
+      progress.update({
+        stage: `measuring ${one.name}`,
+        done: matrices.length,
+        total: 0,
+        counts: true,
+      });
+    }
+  } finally {
+    progress.clear();
+  }
+  return matrices;
+}
+
+async function printPackings(matrices: readonly MatrixPackings[]): Promise<void> {
+  const rows = matrices.map(({ name, shape, report }) => {
+    const place = [name, `(${shape.join(", ")})`];
+    if (!report) return [...place, "not ternary"];
+    const { sparsity, runMean, runLongest, best, sizes } = report;
+    const runs = `${runMean.toFixed(2)}, ${runLongest}`;
+    const all = packingNames.map((packing) => formatBytes(sizes[packing]));
+    return [...place, `${(100 * sparsity).toFixed(1)} %`, runs, best, ...all];
+  });
+  const header = ["MATRIX", "SHAPE", "ZEROS", "RUNS: MEAN, LONGEST", "BEST"];
+  const names = packingNames.map((name) => name.toUpperCase());
+  await printLine();
+  for (const line of table([[...header, ...names], ...rows])) await printLine(line.trim());
 }

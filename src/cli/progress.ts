@@ -15,6 +15,8 @@ export interface Stage {
   stage: string;
   done: number;
   total: number;
+  /** They are counts and no bytes. */
+  counts?: boolean;
 }
 
 /** A place for progress; `clear` before anything else is written. */
@@ -57,9 +59,10 @@ function bar({ done, total }: Stage): string {
   return `[${"#".repeat(filled)}${".".repeat(barCells - filled)}]`;
 }
 
-function describe({ stage, done, total }: Stage): string {
+function describe({ stage, done, total, counts }: Stage): string {
   const percent = Math.floor(100 * shareOf(done, total));
-  return `${percent} %  ${stage}  ${formatBytes(done)} of ${formatBytes(total)}`;
+  const amount = counts === true ? String : formatBytes;
+  return `${percent} %  ${stage}  ${amount(done)} of ${amount(total)}`;
 }
 
 function shareOf(done: number, total: number): number {

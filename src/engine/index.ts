@@ -1,10 +1,13 @@
 /** Running a model: loading, sessions, generating, chatting, logits. */
+
+export type { MatrixPackings } from "../models/index.ts";
 export { type Answer, Chat, type ChatOptions } from "./chat.ts";
 export {
   type Converted,
   type ConvertOptions,
   type ConvertProgress,
   convertModel,
+  inspectPackings,
 } from "./convert.ts";
 export { Generation, type GenerationStats } from "./generation.ts";
 export type { ModelInfo } from "./info.ts";

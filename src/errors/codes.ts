@@ -90,6 +90,7 @@ export const errorCodes = [
   // Packings of weights: bytes that do not fit their shape or their format.
   "quant/wrong-length",
   "quant/not-ternary",
+  "quant/broken-packing",
 
   // Tokenizers and chat templates.
   "text/missing-tokenizer",
@@ -129,6 +130,7 @@ export const errorCodes = [
   "models/bad-scale",
   "models/not-finite",
   "models/no-gguf-form",
+  "models/no-folder-form",
   // The engine: loading and running a model.
   "engine/too-large",
   "engine/invalid-option",

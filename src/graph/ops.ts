@@ -147,6 +147,9 @@ export const opTable: Record<OpName, OpRule> = {
   pack_nibbles: { outputs: () => [null, null, null, null], work: ([codes]) => elements(codes!) },
   pack_tile2: { outputs: () => [null], work: ([codes]) => elements(codes!) },
   pack_tile3: { outputs: () => [null], work: ([codes]) => elements(codes!) },
+  unpack_packed: {
+    outputs: (_, { rows, columns }) => [{ dtype: "i8", dims: [rows as number, columns as number] }],
+  },
   pack_ternary: { outputs: () => [null], work: ([codes]) => elements(codes!) },
   convert: {
     outputs([x], attrs) {

@@ -226,13 +226,16 @@ function copyOf(entry: TensorEntry, name: string): TensorSource {
     name,
     dtype,
     shape: entry.shape,
-    async *pieces() {
-      for (let start = 0; start < entry.bytes; start += copyPieceBytes) {
-        const end = Math.min(start + copyPieceBytes, entry.bytes);
-        yield await readTensorBytes(entry, { start, end });
-      }
-    },
+    pieces: () => copyPieces(entry),
   };
+}
+
+/** The bytes of a tensor as they are. */
+export async function* copyPieces(entry: TensorEntry): AsyncGenerator<Uint8Array> {
+  for (let start = 0; start < entry.bytes; start += copyPieceBytes) {
+    const end = Math.min(start + copyPieceBytes, entry.bytes);
+    yield await readTensorBytes(entry, { start, end });
+  }
 }
 
 /** A value that was read, in the type it most likely had; undefined for what is never written. */

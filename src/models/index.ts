@@ -1,5 +1,10 @@
 /** Architectures: configuration in, a decoder out, with its weights from a checkpoint. */
 export {
+  type ConvertFolderOptions,
+  convertToFolder,
+  type PackingCounts,
+} from "./convert-folder.ts";
+export {
   type ConvertedMatrices,
   type ConvertGgufOptions,
   convertToGguf,
@@ -23,6 +28,7 @@ export {
   loadDecoder,
   planModel,
 } from "./load.ts";
+export { type MatrixPackings, reportPackings } from "./report-packings.ts";
 export {
   inLayer,
   type MatrixRole,

@@ -3,7 +3,13 @@
  * read into a staging buffer (checked reads), decoded or quantized to codes, and packed into their
  * place in the store. Working memory is that of the largest matrix.
  */
-import type { StoredDType, TensorEntry } from "../checkpoint/index.ts";
+import {
+  type PackingName,
+  packingNames,
+  type StoredDType,
+  type TensorEntry,
+} from "../checkpoint/index.ts";
+import { BitNetError } from "../errors/index.ts";
 import {
   elementSizes,
   Graph,
@@ -66,6 +72,37 @@ export class Packer implements Disposable {
       signal: this.#signal,
     });
     return new Float32Array(scales.bytes(0, blocks * 4).slice().buffer);
+  }
+
+  /**
+   * Decodes a matrix in a storage packing into `to`.
+   * @throws BitNetError quant/broken-packing
+   */
+  async unpackStored(entry: TensorEntry, packing: PackingName, to: Weight): Promise<void> {
+    const [rows, cols] = to.shape as [number, number];
+    const staging = this.#stage(entry);
+    const key = `stored ${packing} ${entry.bytes} ${to.layout} ${rows} ${cols}`;
+    const program = this.#program(key, (graph) => {
+      const source = graph.state("staging", Math.max(1, entry.bytes));
+      const bytes = graph.stateValue(source, { dtype: "u8", dims: [entry.bytes] });
+      const direct = codesTarget(graph, to);
+      const codes = graph.one("unpack_packed", [bytes], {
+        attrs: { packing: packingNames.indexOf(packing), rows, columns: cols },
+        into: [direct],
+      });
+      if (!direct) pack(graph, codes, to.layout);
+    });
+    try {
+      await program.submit({ regions: { staging, packed: to }, signal: this.#signal });
+    } catch (cause) {
+      if (!(cause instanceof BitNetError) || cause.code !== "native/run-failed") throw cause;
+      throw new BitNetError(
+        "quant/broken-packing",
+        `${entry.file}: ${entry.name}: want ${packing} bytes of a (${rows}, ${cols}) matrix, got ` +
+          "others; the file is damaged: fetch it again",
+        { cause },
+      );
+    }
   }
 
   /** Magnitudes of a float matrix; the bytes stay staged for `ternarize`. */

@@ -47,6 +47,8 @@ export function findTensors(
     for (const role of matrixRoles) {
       const [rows, cols] = matrixShape(config, role);
       const name = `${inLayer(names[role], layer)}.weight`;
+      // The bytes of a packing tell no shape; unpacking them holds them to it.
+      if (table.find(name)?.packing) continue;
       table.get(name, scheme.kind === "packed" ? [Math.ceil(rows / 4), cols] : [rows, cols]);
     }
   }

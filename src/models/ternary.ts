@@ -30,6 +30,10 @@ export async function readTernary(
 ): Promise<number | null> {
   const { plan, packer, tensors } = source;
   const entry = tensors.find(`${base}.weight`)!;
+  if (entry.packing) {
+    await packer.unpackStored(entry, entry.packing, to);
+    return readScale(source, base);
+  }
   switch (plan.scheme.kind) {
     case "packed":
       return readStored(source, { base, entry, to });
@@ -57,9 +61,10 @@ export function requireFinite(entry: TensorEntry, value: number): void {
 }
 
 async function readStored(
-  { packer, plan, tensors }: TernarySource,
+  source: TernarySource,
   { base, entry, to }: { base: string; entry: TensorEntry; to: Weight },
 ): Promise<number> {
+  const { packer, plan } = source;
   const rows = to.shape[0]!;
   if (entry.dtype !== "U8" || rows % 4 !== 0) {
     const wanted = `packed U8 weights of ${rows} rows, a multiple of 4`;
@@ -68,15 +73,19 @@ async function readStored(
       `${entry.file}: ${entry.name}: want ${wanted}, got ${entry.dtype}`,
     );
   }
-  const [stored] = await readFloats(tensors.get(`${base}.weight_scale`, [1]));
-  if (stored === undefined || !Number.isFinite(stored) || stored <= 0) {
-    throw new BitNetError(
-      "models/bad-scale",
-      `${entry.file}: ${base}.weight_scale: want a number above 0, got ${stored}`,
-    );
-  }
+  const stored = await readScale(source, base);
   await packer.unpack(entry, "hf_ternary", to);
   return plan.scheme.scaleMultiplies ? stored : Math.fround(1 / stored);
+}
+
+async function readScale({ tensors }: TernarySource, base: string): Promise<number> {
+  const entry = tensors.get(`${base}.weight_scale`, [1]);
+  const [stored] = await readFloats(entry);
+  if (stored !== undefined && Number.isFinite(stored) && stored > 0) return stored;
+  throw new BitNetError(
+    "models/bad-scale",
+    `${entry.file}: ${entry.name}: want a number above 0, got ${stored}`,
+  );
 }
 
 /** GGUF: ternary where all blocks, or all floats, agree on one magnitude. */

@@ -1,6 +1,6 @@
 // Written by `zig build abi` from zig/abi.zig. Do not edit.
 
-export const abiHash = 0x207dde5e;
+export const abiHash = 0x194bc4d5;
 export const blobMagic = 0x504e5442;
 export const noSym = 0xffff;
 export const noSlot = 0xffffffff;
@@ -72,6 +72,7 @@ export const FaultCode = {
   row_out_of_range: 5,
   history_full: 6,
   not_finite: 7,
+  packing_broken: 8,
 } as const;
 export type FaultCodeName = keyof typeof FaultCode;
 
@@ -110,6 +111,7 @@ export const Op = {
   pack_nibbles: 31,
   head_screen: 32,
   head_refine: 33,
+  unpack_packed: 34,
 } as const;
 export type OpName = keyof typeof Op;
 
@@ -576,6 +578,7 @@ export const opAttrs = {
   attention: [["scale", "f32"]],
   gated_activation: [["activation", "u32"]],
   convert: [["scale", "f32"], ["zero_point", "i32"], ["has_losses", "u32"]],
+  unpack_packed: [["packing", "u32"], ["rows", "u32"], ["columns", "u32"]],
 } as const;
 
 /** The core's functions, in the words of bun:ffi. */

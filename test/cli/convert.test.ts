@@ -40,6 +40,24 @@ describe("bitnet convert", () => {
     expect(forced.stderr).toContain("56 ternary matrices in TQ2_0");
   });
 
+  test("--packing writes a folder that tells the same story, and inspect measures packings", async () => {
+    const out = join(folder, "packed");
+    const converted = await bitnet(["convert", "fairy-tales", out, "--packing", "auto"]);
+    expect(converted.exitCode).toBe(0);
+    expect(converted.stdout.trim()).toBe(out);
+    expect(converted.stderr).toContain("56 ternary matrices base-3");
+    const tell = (model: string) =>
+      bitnet(["run", model, "The wolf", "-n", "30", "-t", "0", "-q"]).then((told) => told.stdout);
+    expect(await tell(out)).toBe(await tell("fairy-tales"));
+    const taken = await bitnet(["convert", "fairy-tales", out, "--packing", "auto", "--force"]);
+    expect(taken.stderr).toContain("code: cli/file-exists");
+    const inspected = await bitnet(["inspect", out, "--packings", "--json"]);
+    const { packings } = JSON.parse(inspected.stdout);
+    expect(packings).toHaveLength(56);
+    expect(packings[0].report.best).toBe("base-3");
+    expect((await bitnet(["inspect", out, "--packings"])).stdout).toContain("RUN-LENGTH");
+  });
+
   test("refuses a model that is not there and leaves nothing behind", async () => {
     const names = readdirSync(folder);
     const refused = await bitnet(["convert", "./absent", join(folder, "x.gguf")]);

@@ -3,8 +3,14 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openCheckpoint, readTensorBytes } from "../../src/checkpoint/index.ts";
-import { type ConvertOptions, convertModel, load } from "../../src/index.ts";
+import { openCheckpoint, packingNames, readTensorBytes } from "../../src/checkpoint/index.ts";
+import {
+  type ConvertOptions,
+  convertModel,
+  inspectPackings,
+  load,
+  type MatrixPackings,
+} from "../../src/index.ts";
 import { memoryMetrics } from "../../src/native/index.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "convert-"));
@@ -63,7 +69,7 @@ describe("convertModel to GGUF", () => {
     const between = await convert("gguf/bitnet-2b4t-tq2_0.gguf", "tq1.gguf", { type: "TQ1_0" });
     const back = join(folder, "back.gguf");
     const converted = await convertModel(between, back, { type: "TQ2_0" });
-    expect(converted.denseCount).toBe(0);
+    expect(converted).toMatchObject({ format: "gguf", denseCount: 0 });
     const to = await openCheckpoint(back);
     for (const [name, entry] of from.tensors) {
       const other = to.tensors.get(name)!;
@@ -114,5 +120,93 @@ describe("convertModel to GGUF", () => {
     await outcome.catch(() => {});
     expect(readdirSync(folder)).toEqual(names);
     expect(memoryMetrics().used).toBe(before);
+  });
+});
+
+describe("convertModel to a packed folder", () => {
+  test("every packing gives the logits of every family bit for bit", async () => {
+    const families = ["bitnet-2b4t-packed", "1bitllm-3b", "falcon-e", "llama-rmsnorm-packed"];
+    for (const [index, packing] of ["auto" as const, ...packingNames].entries()) {
+      const name = families[index % families.length]!;
+      const path = await convert(name, `${name}-${packing}`, { packing });
+      expect(await logitsOf(path)).toEqual(await logitsOf(join(models, name)));
+    }
+  });
+
+  test("a packed folder can be packed anew and written as GGUF", async () => {
+    const first = await convert("bitnet-2b4t-packed", "first", { packing: "sparse" });
+    const again = join(folder, "again");
+    const converted = await convertModel(first, again, { packing: "base-3" });
+    expect(converted).toMatchObject({ format: "safetensors", packings: { "base-3": 14 } });
+    const want = await logitsOf(join(models, "bitnet-2b4t-packed"));
+    expect(await logitsOf(again)).toEqual(want);
+    await convertModel(first, join(folder, "from-packed.gguf"), { type: "TQ1_0" });
+    expectClose(await logitsOf(join(folder, "from-packed.gguf")), want, 1e-6);
+  });
+
+  test("damaged packings and metadata that does not fit are refused by name", async () => {
+    const path = await convert("bitnet-2b4t-packed", "damaged", { packing: "run-length" });
+    const file = join(path, "model.safetensors");
+    const bytes = await Bun.file(file).bytes();
+    const entries = [...(await openCheckpoint(path)).tensors.values()];
+    const { offset } = entries.find(({ packing }) => packing === "run-length")!;
+    const damaged = bytes.slice();
+    damaged[offset]! |= 3;
+    await Bun.write(file, damaged);
+    const refusal = () =>
+      load(path).then(
+        () => "loaded",
+        (error: { code: string }) => error.code,
+      );
+    expect(await refusal()).toBe("quant/broken-packing");
+    const edits = [
+      ["run-length", "run-lengtH", "checkpoint/bad-metadata"],
+      ['version\\":1', 'version\\":2', "checkpoint/unsupported-version"],
+      ['packings\\":{', 'packingz\\":{', "checkpoint/bad-metadata"],
+      [
+        "model.layers.0.mlp.up_proj.weight\\",
+        "model.layers.0.mlp.uP_proj.weight\\",
+        "checkpoint/missing-tensor",
+      ],
+    ] as const;
+    for (const [from, to, code] of edits) {
+      const edited = Buffer.from(bytes);
+      const at = edited.indexOf(from);
+      expect(at).toBeGreaterThan(0);
+      edited.write(to, at);
+      await Bun.write(file, edited);
+      expect(await refusal()).toBe(code);
+    }
+  });
+
+  test("what cannot become a folder, or is there already, is refused and nothing is left", async () => {
+    const names = readdirSync(folder).sort();
+    const refusal = (from: string, to: string, options: ConvertOptions) =>
+      convertModel(join(models, from), join(folder, to), options).then(
+        () => "converted",
+        (error: { code?: string; message: string }) => error.code ?? error.message,
+      );
+    const gguf = "gguf/bitnet-2b4t-tq2_0.gguf";
+    expect(await refusal(gguf, "x", { packing: "auto" })).toBe("models/no-folder-form");
+    const wrong = { packing: "zip" } as object;
+    expect(await refusal("falcon-e", "x", wrong)).toBe("engine/invalid-option");
+    expect(await refusal("falcon-e", "damaged", { packing: "auto" })).toBe("checkpoint/unwritable");
+    const stop = new AbortController();
+    const onProgress = (): void => stop.abort(new Error("enough"));
+    const signal = stop.signal;
+    expect(await refusal("falcon-e", "x", { packing: "auto", signal, onProgress })).toBe("enough");
+    expect(readdirSync(folder).sort()).toEqual(names);
+  });
+
+  test("inspectPackings measures every matrix", async () => {
+    const all: MatrixPackings[] = [];
+    for await (const one of inspectPackings(join(models, "falcon-e"))) all.push(one);
+    expect(all).toHaveLength(14);
+    for (const { shape, report } of all) {
+      const count = shape[0] * shape[1];
+      expect(report!.sizes.uncompressed).toBe(count);
+      expect(report!.sizes[report!.best]).toBeLessThanOrEqual(count / 4);
+      expect(report!.sparsity).toBeGreaterThan(0.1);
+    }
   });
 });

@@ -16,7 +16,14 @@ function touched(results: Results): number {
 }
 
 /** Their work is a whole matrix, whatever the rows are. */
-const rowless = ["unpack_ternary", "pack_tile2", "pack_tile3", "pack_ternary", "pack_nibbles"];
+const rowless = [
+  "unpack_ternary",
+  "pack_tile2",
+  "pack_tile3",
+  "pack_ternary",
+  "pack_nibbles",
+  "unpack_packed",
+];
 
 /** Largest difference between levels, for ops that may fuse multiply and add. */
 const betweenLevels: Record<string, number> = { matmul: 1e-5 };

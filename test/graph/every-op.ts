@@ -91,6 +91,12 @@ const recorders: Record<OpName, (recording: Recording) => void> = {
   unpack_ternary: (r) => r.one([r.packed("hf_ternary")]),
   matmul: (r) => r.one([r.f32("x", width), r.fixed("w", width, outputs)]),
   pack_tile2: (r) => r.into([r.input("codes", "i8", [outputs, width])], [r.packed("tile2")]),
+  unpack_packed: (r) => {
+    const bytes = r.input("bytes", "u8", [7]);
+    const codes = r.graph.stateValue(r.state("codes", 7).storage, { dtype: "i8", dims: [1, 7] });
+    (r.inputs.bytes as Uint8Array).fill(1);
+    r.into([bytes], [codes], { packing: 3, rows: 1, columns: 7 });
+  },
   pack_ternary: (r) => {
     const codes = r.input("codes", "i8", [outputs, width]);
     r.into([codes, r.fixed("scale", 1)], [r.packed("hf_ternary")]);
@@ -126,7 +132,11 @@ class Recording {
     });
   }
 
-  input(name: string, dtype: "i8" | "i16" | "i32" | "u32" | "f32", dims: (Dim | Sym)[]): Value {
+  input(
+    name: string,
+    dtype: "i8" | "u8" | "i16" | "i32" | "u32" | "f32",
+    dims: (Dim | Sym)[],
+  ): Value {
     const value = this.graph.input(name, dtype, dims);
     const bytes = new Uint8Array(value.storage.size);
     for (let at = 0; at < bytes.length; at += 1) bytes[at] = at * 37 + 11;

@@ -87,6 +87,7 @@ pub const FaultCode = enum(u32) {
     row_out_of_range,
     history_full,
     not_finite,
+    packing_broken,
 };
 
 pub const Task = extern struct {

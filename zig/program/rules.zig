@@ -8,6 +8,7 @@ const case_types = @import("case.zig");
 const dense_rules = @import("dense_rules.zig");
 const head_rules = @import("head_rules.zig");
 const validation = @import("validate.zig");
+const packing_count = @import("../kernels/unpack_packed.zig").packing_count;
 
 const Case = case_types.Case;
 const Dim = abi.Dim;
@@ -70,6 +71,7 @@ pub fn check(case: Case, op: abi.Op) Error!void {
         .pack_nibbles => try head_rules.packNibbles(case),
         .head_screen => try head_rules.headScreen(case),
         .head_refine => try head_rules.headRefine(case),
+        .unpack_packed => try unpackPacked(case),
     }
 }
 
@@ -324,6 +326,16 @@ fn packTiles(case: Case, layout: abi.Layout) Error!void {
     const w = case.out(0);
     try require(case.blob.layout(w) == layout);
     try sameAll(&codes, case.blob.slotDims(w));
+}
+
+fn unpackPacked(case: Case) Error!void {
+    try case.counts(1, 1);
+    try require(case.attrs[0] < packing_count);
+    _ = try case.vector(case.in(0), .u8);
+    const codes = try case.rows(case.out(0), .i8);
+    try require(try constant(codes[0]) == case.attrs[1]);
+    try require(try constant(codes[1]) == case.attrs[2]);
+    try require(validation.contiguous(case.blob, case.out(0)));
 }
 
 fn packTernary(case: Case) Error!void {
