@@ -6,13 +6,14 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { loadModel } from "../engine/index.ts";
 import { BitNetError, type ErrorCode } from "../errors/index.ts";
-import { formatBytes, HybridMemoryPool, memoryPressure } from "../memory/index.ts";
+import { cleanUp, formatBytes, HybridMemoryPool, memoryPressure } from "../memory/index.ts";
 import { bufferAt, coreInfo, NativePool, packManner, systemMemory } from "../native/index.ts";
 import type { Check, Finding } from "./doctor-checks.ts";
 import { bundledDir, bundledModel } from "./environment.ts";
 import { plural } from "./format.ts";
 
 const mib = 1 << 20;
+const opening = "Once upon a time";
 const storyTokens = 32;
 const hugePagesFile = "/sys/kernel/mm/transparent_hugepage/enabled";
 
@@ -23,6 +24,7 @@ export const memoryChecks: readonly Check[] = [
   checkPool,
   checkFaults,
   checkEngine,
+  checkCleaning,
 ];
 
 function checkSystem(): Finding {
@@ -104,7 +106,7 @@ async function checkEngine(signal: AbortSignal): Promise<Finding> {
   let text = "";
   try {
     await using model = await loadModel(join(bundledDir(), bundledModel), { signal });
-    await model.generate("Once upon a time", { maxTokens: storyTokens, signal }).text();
+    await model.generate(opening, { maxTokens: storyTokens, signal }).text();
     const { metrics, tags } = engine.report();
     const parts = tags
       .filter(({ used }) => used > 0)
@@ -116,6 +118,37 @@ async function checkEngine(signal: AbortSignal): Promise<Finding> {
   }
   const kept = engine.metrics().used - before;
   return { name, state: "ok", text: `${text}; ${formatBytes(Math.max(0, kept))} kept afterwards` };
+}
+
+/** Frees all that an idle model has, in the midst of a story: it must go on with the same words. */
+async function checkCleaning(signal: AbortSignal): Promise<Finding> {
+  const name = "cleaning";
+  try {
+    await using model = await loadModel(join(bundledDir(), bundledModel), { signal });
+    const write = async (ids: number[], maxTokens: number): Promise<number[]> => {
+      const tokens: number[] = [];
+      const options = { maxTokens, temperature: 0, ignoreEos: true, signal };
+      for await (const { token } of model.generate(ids, options)) {
+        if (token !== null) tokens.push(token);
+      }
+      return tokens;
+    };
+    const prompt = model.tokenizer.encode(opening);
+    const whole = await write(prompt, 2 * storyTokens);
+    const start = whole.slice(0, storyTokens);
+    const { won, steps, milliseconds } = cleanUp();
+    const rest = await write([...prompt, ...start], storyTokens);
+    if (!Bun.deepEquals([...start, ...rest], whole)) {
+      return failed(name, "a story went on differently after its memory had been freed");
+    }
+    const text =
+      `${formatBytes(won)} of an idle model freed in ${milliseconds.toFixed(1)} ms ` +
+      `(${plural(steps.length, "step")}); its story went on with the same words`;
+    return { name, state: "ok", text };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return { name, state: "fail", text: reason, remedy: "`bitnet doctor` looks at the rest" };
+  }
 }
 
 function codeOf(work: () => void): ErrorCode | undefined {

@@ -1,7 +1,7 @@
 /** `--memory-report`: what the engine's pool held for a story, as a table, JSON or a drawing. */
 import { writeFile } from "node:fs/promises";
 import { BitNetError } from "../errors/index.ts";
-import { HybridMemoryPool, type PoolReport } from "../memory/index.ts";
+import { HybridMemoryPool, type PoolReport, reclaimableTable } from "../memory/index.ts";
 import { tell } from "./output.ts";
 
 /** A report to come. */
@@ -30,7 +30,7 @@ export function watchMemory(files: readonly string[]): MemoryWatch {
     report: () => HybridMemoryPool.engine.report(),
     async tell({ isTable }) {
       const report = HybridMemoryPool.engine.report();
-      if (isTable) tell(`\n${report}`);
+      if (isTable) tell(`\n${report}\n\n${reclaimableTable().join("\n")}`);
       if (file === undefined) return;
       await writeFile(file, report.toSvg());
       tell(`memory over time: ${file}`);

@@ -11,6 +11,8 @@ import type { ThreadCounts } from "./tuning-file.ts";
 
 /** What reading a token takes, until it is known better. */
 const secondsPerToken = 0.001;
+/** Fewer rows at once take much longer each. */
+const rowsToJudge = 16;
 
 export interface DecodeRequest {
   settings: GenerateSettings;
@@ -70,12 +72,12 @@ export class Session implements Disposable {
     const end = tokens.length - 1;
     let at = Math.min(this.sharedPrefix(tokens), end);
     this.#cached.length = at;
-    const start = performance.now();
-    this.#read.tokens += end - at;
+    const program = this.programs.prefill;
     while (at < end) {
       const count = Math.min(prefillRows, end - at);
       const rows = tokens.slice(at, at + count);
-      await this.programs.prefill.submit({
+      const start = performance.now();
+      await program.submit({
         syms: { rows: count },
         inputs: this.#rowInputs(rows, at),
         regions: { cache: this.cache.open(at, at + count) },
@@ -84,8 +86,10 @@ export class Session implements Disposable {
       });
       this.#cached.push(...rows);
       at += count;
+      if (count < rowsToJudge) continue;
+      this.#read.tokens += count;
+      this.#read.seconds += (performance.now() - start) / 1000;
     }
-    this.#read.seconds += (performance.now() - start) / 1000;
   }
 
   /** Takes up to `steps` steps after `prefill(tokens)`; resolves when the run has ended. */

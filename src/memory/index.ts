@@ -56,6 +56,7 @@ export {
   pressureLevels,
 } from "./pressure.ts";
 export { type PressureListener, PressureMonitor } from "./pressure-monitor.ts";
+export { reclaimableTable } from "./reclaimable-table.ts";
 export {
   type Reclaimable,
   ReclaimerList,

@@ -1,5 +1,5 @@
 /** What every process can free, whoever uses the library: kept memory, and what nobody holds. */
-import { memoryMetrics, trimMemory } from "../native/index.ts";
+import { engineHandle, memoryMetrics, NativePool, trimMemory } from "../native/index.ts";
 import { type Reclaimable, ReclaimPriority } from "./reclaimers.ts";
 
 /** Kept memory is not worth a call below it. */
@@ -11,13 +11,14 @@ const garbageEveryMs = 10_000;
 /** What a full collection takes, about. */
 const garbageSeconds = 0.02;
 
+let engine: NativePool | undefined;
 let lastTrimAt = 0;
 let lastGarbageAt = 0;
 
 /** Freed memory that the engine's pool keeps for reuse. */
 export function keptMemory(): Reclaimable[] {
-  const { total, held } = memoryMetrics();
-  const bytes = total - held;
+  engine ??= NativePool.hold(engineHandle);
+  const bytes = engine.metrics().idle;
   if (bytes < keptMin) return [];
   return [
     {

@@ -19,6 +19,9 @@ test("run --memory-report tells behind the story what the engine held, by tag", 
     expect(told.stderr).toMatch(new RegExp(`^${tag} +[\\d.]+ MiB +[\\d.]+ % +\\d+ +\\d+`, "m"));
   }
   expect(told.stderr).toMatch(/^input +0 B +0\.0 % +0 +\d+ +[\d.]+ [mu]?s$/m);
+  expect(told.stderr).toMatch(
+    /^idle context of \d+ tokens of fairy-tales +[\d.]+ [KM]iB +\S+ ms$/m,
+  );
   expect(told.stderr).toMatch(/^may be resident +[\d.]+ MiB$/m);
 });
 
@@ -63,6 +66,7 @@ test("doctor --memory looks at the system, at pools and faults, and at the engin
   expect(plain.stdout).toMatch(/^ok +pool +14 blocks up to 80\.0 MiB came and went/m);
   expect(plain.stdout).toMatch(/^ok +faults +damage, foreign blocks, double frees are seen$/m);
   expect(plain.stdout).toMatch(/^ok +engine +[\d.]+ MiB for a story \(.*weights [\d.]+ MiB/m);
+  expect(plain.stdout).toMatch(/^ok +cleaning +[\d.]+ [KM]iB of an idle model freed in /m);
   const { checks } = JSON.parse(json.stdout);
   expect(checks.map(({ name }: { name: string }) => name)).toEqual([
     "system",
@@ -70,6 +74,7 @@ test("doctor --memory looks at the system, at pools and faults, and at the engin
     "pool",
     "faults",
     "engine",
+    "cleaning",
   ]);
   expect([plain.exitCode, json.exitCode]).toEqual([0, 0]);
 });
