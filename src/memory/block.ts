@@ -168,10 +168,12 @@ export class MemoryBlock implements Disposable {
   }
 
   #ended(): void {
-    if (this.#buffers !== undefined) this.#detach();
-    this.#home.shown.delete(this);
+    if (this.#buffers !== undefined || this.#region !== undefined) {
+      this.#detach();
+      this.#home.shown.delete(this);
+    }
     this.#address = -this.#address;
-    this.scope?.forget(this);
+    if (this.scope !== undefined) this.scope.forget(this);
   }
 
   #detach(): void {

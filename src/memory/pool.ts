@@ -143,11 +143,10 @@ export class HybridMemoryPool implements Disposable {
     }
     const isLabelled = options?.label !== undefined || this.#findsCallSites;
     const label = isLabelled ? this.#label(options?.label) : 0;
-    const native = this.#native;
     const address =
       this.#reclaim === undefined
-        ? native.allocate(bytes, manner, label)
-        : this.#reclaim.allocating(bytes, () => native.allocate(bytes, manner, label));
+        ? this.#native.allocate(bytes, manner, label)
+        : this.#allocateReclaiming(bytes, manner, label);
     const block = new MemoryBlock(this.#home, address, { size: bytes, tag });
     if (this.#scope !== undefined) this.#scope.own(block);
     return block;
@@ -287,6 +286,11 @@ export class HybridMemoryPool implements Disposable {
       if (this.#scope === scope) this.#scope = scope.around;
     },
   };
+
+  /** Apart from `allocate`, whose variables no function may capture: that costs each call. */
+  #allocateReclaiming(bytes: number, manner: number, label: number): number {
+    return this.#reclaim!.allocating(bytes, () => this.#native.allocate(bytes, manner, label));
+  }
 
   #tag(name: string | undefined): number {
     if (name === undefined) return 0;
