@@ -1,5 +1,10 @@
-/** What every process can free, whoever uses the library: kept memory, and what nobody holds. */
+/**
+ * What every process can free, whoever uses the library: kept memory, and what nobody holds. The
+ * pool and the collector look after both by themselves, so they are offered only when memory is
+ * short or an allocation is about to fail.
+ */
 import { engineHandle, memoryMetrics, NativePool, trimMemory } from "../native/index.ts";
+import { atLeast, type PressureLevel } from "./pressure.ts";
 import { type Reclaimable, ReclaimPriority } from "./reclaimers.ts";
 
 /** Kept memory is not worth a call below it. */
@@ -16,7 +21,8 @@ let lastTrimAt = 0;
 let lastGarbageAt = 0;
 
 /** Freed memory that the engine's pool keeps for reuse. */
-export function keptMemory(): Reclaimable[] {
+export function keptMemory(urgent: boolean, level: PressureLevel): Reclaimable[] {
+  if (!urgent && !atLeast(level, "medium")) return [];
   engine ??= NativePool.hold(engineHandle);
   const bytes = engine.metrics().idle;
   if (bytes < keptMin) return [];
@@ -38,8 +44,9 @@ export function keptMemory(): Reclaimable[] {
 }
 
 /** Native memory whose owners nobody holds any more: freed when the collector finds them. */
-export function garbage(urgent: boolean): Reclaimable[] {
-  if (!urgent && performance.now() - lastGarbageAt < garbageEveryMs) return [];
+export function garbage(urgent: boolean, level: PressureLevel): Reclaimable[] {
+  const isDue = performance.now() - lastGarbageAt >= garbageEveryMs;
+  if (!urgent && !(atLeast(level, "high") && isDue)) return [];
   return [
     {
       name: "what the collector finds",

@@ -39,8 +39,8 @@ let upkeep: Disposable | undefined;
 const history: CleanupReport[] = [];
 const historyMax = 64;
 
-reclaimers.register(keptMemory);
-reclaimers.register(garbage);
+reclaimers.register((urgent) => keptMemory(urgent, monitor.level));
+reclaimers.register((urgent) => garbage(urgent, monitor.level));
 /** Providers that are always there and keep nothing going. */
 const standingCount = reclaimers.size;
 

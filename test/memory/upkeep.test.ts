@@ -5,6 +5,7 @@ import {
   cleanupHistory,
   idleStrategy,
   memoryPressure,
+  type PressureLevel,
   periodicStrategy,
   pressureLevels,
   pressureStrategy,
@@ -14,6 +15,8 @@ import {
   type Strategy,
   setCleanupStrategies,
 } from "../../src/memory/index.ts";
+import { garbage, keptMemory } from "../../src/memory/process-reclaimers.ts";
+import { Region } from "../../src/native/index.ts";
 
 const defaults = [pressureStrategy(), periodicStrategy(), idleStrategy()];
 afterEach(() => setCleanupStrategies(defaults));
@@ -97,7 +100,26 @@ test("what nobody holds any more is freed when everything is cleaned up", () => 
   expect(names(true)).toContain("what the collector finds");
   const report = cleanUp();
   expect(report.steps.some(({ name }) => name === "what the collector finds")).toBe(true);
+});
+
+test("what the collector and the pool look after themselves is theirs until memory is short", () => {
+  const of = (provider: typeof garbage, level: PressureLevel, urgent = false): string[] =>
+    provider(urgent, level).map(({ name }) => name);
+  const found = ["what the collector finds"];
+  const kept = ["freed memory kept for reuse"];
+  // Kept by the pool, for lately as much was in use.
+  Region.create(16 << 20)[Symbol.dispose]();
+  for (const level of ["none", "low"] as const) expect(of(keptMemory, level)).toEqual([]);
+  for (const level of ["medium", "high"] as const) expect(of(keptMemory, level)).toEqual(kept);
+  expect(of(keptMemory, "none", true)).toEqual(kept);
+  expect(of(garbage, "medium")).toEqual([]);
+  expect(of(garbage, "medium", true)).toEqual(found);
   // Not again so soon, but for an allocation.
-  expect(names(false)).not.toContain("what the collector finds");
-  expect(names(true)).toContain("what the collector finds");
+  garbage(true, "none")[0]!.reclaim();
+  expect(of(garbage, "critical")).toEqual([]);
+  expect(of(garbage, "none", true)).toEqual(found);
+  const trimmed = keptMemory(true, "none")[0]!;
+  expect(trimmed.bytes).toBeGreaterThanOrEqual(16 << 20);
+  expect(trimmed.reclaim()).toBeGreaterThanOrEqual(16 << 20);
+  expect(of(keptMemory, "critical")).toEqual([]);
 });
