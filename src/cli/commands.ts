@@ -33,6 +33,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "Show what a model is made of, without loading it",
     load: async () => (await import("./inspect.ts")).inspectCommand,
   },
+  bench: {
+    summary: "Measure how fast a model runs here",
+    load: async () => (await import("./bench.ts")).benchCommand,
+  },
   convert: {
     summary: "Write a model in another format",
     load: async () => (await import("./convert.ts")).convertCommand,
