@@ -141,7 +141,7 @@ describe("a screened head", () => {
     expect(zero.probabilities[0]).toBe(1);
   });
 
-  test("is full for a step of which one row may draw anything, or of more than four rows", async () => {
+  test("is full for a step of which one row may draw anything, or of more than eight rows", async () => {
     using head = randomHead(shape);
     const anything: Draw[] = [{ temperature: 1 }, { temperature: 1, topK: 65 }];
     for (const draw of anything) {
@@ -149,8 +149,12 @@ describe("a screened head", () => {
       const mixed = await compare(head, normals(2 * 200, 6), { ...shape, draws });
       expect(mixed.refined).toEqual(mixed.full);
     }
-    const five = await compare(head, normals(5 * 200, 7), { ...shape, draws: Array(5).fill({}) });
-    expect(five.refined).toEqual(five.full);
+    const step = (count: number) =>
+      compare(head, normals(count * 200, 7), { ...shape, draws: Array(count).fill({}) });
+    const eight = await step(8);
+    expect(leftOut(eight.refined)).toBeGreaterThan(5000);
+    const nine = await step(9);
+    expect(nine.refined).toEqual(nine.full);
   });
 
   test("rows of a step are screened by their own settings and give the bits they give alone", async () => {

@@ -15,7 +15,7 @@ const View = @import("task.zig").View;
 pub const band = 6;
 
 /// A step of more rows is bound by arithmetic, of which screening saves none.
-pub const tokens_max = 4;
+pub const tokens_max = 8;
 
 /// Of longer lists too much would have to be refined.
 pub const top_k_max = 64;

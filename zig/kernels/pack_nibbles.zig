@@ -12,6 +12,11 @@ const View = @import("task.zig").View;
 
 const Line = @Vector(planes.line_size, u8);
 
+/// Nibbles counted at a time; a square of one fits a byte.
+const count_width = 32;
+const Bytes = @Vector(count_width, u8);
+const Counts = @Vector(count_width, u32);
+
 pub fn run(task: *const Task) callconv(.c) void {
     const codes = task.in(0);
     const rows: usize = codes.dims[0];
@@ -51,9 +56,17 @@ fn packLine(task: *const Task, at: usize, w: []const i8) void {
 
 /// Centre and spread of the low nibbles of a row, from integer sums.
 fn measure(task: *const Task, row: usize, w: []const i8) void {
-    var sum: u64 = 0;
-    var squares: u64 = 0;
-    for (w) |weight| {
+    var sums: Counts = @splat(0);
+    var squares_of: Counts = @splat(0);
+    var at: usize = 0;
+    while (at + count_width <= w.len) : (at += count_width) {
+        const low = @as(Bytes, @bitCast(w[at..][0..count_width].*)) & @as(Bytes, @splat(15));
+        sums += low;
+        squares_of += low * low;
+    }
+    var sum: u64 = @reduce(.Add, sums);
+    var squares: u64 = @reduce(.Add, squares_of);
+    for (w[at..]) |weight| {
         const low: u64 = @as(u8, @bitCast(weight)) & 15;
         sum += low;
         squares += low * low;

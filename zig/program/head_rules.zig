@@ -13,8 +13,8 @@ const require = case_types.require;
 const same = case_types.same;
 const sameAll = case_types.sameAll;
 
-/// Columns: four rows of activations fit a worker's scratch.
-const columns_max = 1 << 17;
+/// Columns: all rows of activations that are screened fit a worker's scratch.
+const columns_max = 1 << 16;
 
 /// Rows: a bit for each fits a worker's scratch beside a row of activations.
 const rows_max = 1 << 22;
