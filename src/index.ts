@@ -31,6 +31,7 @@ export {
 export { BitNetError, type ErrorCode, errorCodes } from "./errors/index.ts";
 export type { FinishReason, GenerateOptions, Piece } from "./generate/index.ts";
 export { type CachedModel, type HubOptions, listModels, pullModel } from "./hub/index.ts";
+export * as linalg from "./linalg/index.ts";
 export { type LoadModelOptions, load } from "./load.ts";
 export { type CoreInfo, coreInfo } from "./native/index.ts";
 export {

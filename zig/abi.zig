@@ -72,6 +72,13 @@ pub const Op = enum(u16) {
     head_screen,
     head_refine,
     unpack_packed,
+    cholesky,
+    lu,
+    solve,
+    triangular_solve,
+    qr,
+    svd,
+    eigh,
 };
 
 pub const Activation = @import("kernels/gated_activation.zig").Activation;
@@ -87,6 +94,7 @@ pub const Attrs = struct {
     pub const rope_angles = @import("kernels/rope_angles.zig").Attrs;
     pub const attention = @import("kernels/attention.zig").Attrs;
     pub const gated_activation = @import("kernels/gated_activation.zig").Attrs;
+    pub const triangular_solve = @import("kernels/triangular_solve.zig").Attrs;
     pub const convert = @import("kernels/convert.zig").Attrs;
     pub const unpack_packed = @import("kernels/unpack_packed.zig").Attrs;
 };

@@ -59,6 +59,13 @@ fn kernelOf(op: abi.Op) task.Kernel {
         .pack_nibbles => @import("kernels/pack_nibbles.zig").run,
         .head_screen => @import("kernels/head_screen.zig").run,
         .head_refine => @import("kernels/head_refine.zig").run,
+        .cholesky => @import("kernels/cholesky.zig").run,
+        .lu => @import("kernels/lu.zig").run,
+        .solve => @import("kernels/solve.zig").run,
+        .triangular_solve => @import("kernels/triangular_solve.zig").run,
+        .qr => @import("kernels/qr.zig").run,
+        .svd => @import("kernels/svd.zig").run,
+        .eigh => @import("kernels/eigh.zig").run,
     };
 }
 

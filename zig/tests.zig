@@ -37,6 +37,7 @@ test {
     _ = @import("kernels/testing.zig");
     _ = @import("kernels/unpack_packed.zig");
     _ = @import("kernels/unpack_ternary.zig");
+    _ = @import("linalg/vectors.zig");
     _ = @import("memory/handles.zig");
     _ = @import("memory/regions.zig");
     _ = @import("memory/system_memory.zig");

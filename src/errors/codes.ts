@@ -92,6 +92,13 @@ export const errorCodes = [
   "quant/not-ternary",
   "quant/broken-packing",
 
+  // Linear algebra: matrices that do not fit, or have no answer.
+  "linalg/shape-mismatch",
+  "linalg/invalid-option",
+  "linalg/not-finite",
+  "linalg/not-positive-definite",
+  "linalg/singular",
+
   // Tokenizers and chat templates.
   "text/missing-tokenizer",
   "text/invalid-tokenizer",

@@ -1,9 +1,10 @@
 /** Recorded computing: values, the op table, graphs, and the Programs they compile to. */
 export { type CompileOptions, planGraph } from "./compile.ts";
+export { svdVectors } from "./dense-shapes.ts";
 export { type Dim, dimOf, extentMax, formatDims, Sym } from "./dims.ts";
 export { encodeProgram } from "./encode.ts";
 export { Graph } from "./graph.ts";
-export { samplingColumns } from "./ops.ts";
+export { outputShapes, samplingColumns } from "./ops.ts";
 export { Program, type ProgramRun } from "./program.ts";
 export { type ApplyOptions, type Recorded, record } from "./record.ts";
 export {

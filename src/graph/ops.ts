@@ -3,7 +3,16 @@
  * is the kernel's name; attributes come from the kernel's own declaration (abi.gen.ts).
  */
 import { type DTypeName, headBoundRows, type OpName, SamplingColumn } from "../native/index.ts";
-import { matmulShape } from "./dense-shapes.ts";
+import {
+  choleskyShapes,
+  eighShapes,
+  luShapes,
+  matmulShape,
+  qrShapes,
+  solveShapes,
+  svdShapes,
+  triangularSolveShapes,
+} from "./dense-shapes.ts";
 import { type Dim, extentMax, formatDims, sameDims } from "./dims.ts";
 import { type Attrs, packedSize, type Value } from "./value.ts";
 
@@ -162,7 +171,37 @@ export const opTable: Record<OpName, OpRule> = {
     outputs: ([a, b]) => [matmulShape(a!, b!)],
     work: ([a], [c]) => elements(c!) * extentMax(a!.dims.at(-1)!),
   },
+  cholesky: { outputs: ([a]) => choleskyShapes(a!), work: ([a]) => cubed(a!) },
+  lu: { outputs: ([a]) => luShapes(a!), work: ([a]) => cubed(a!) },
+  solve: { outputs: ([a, b]) => solveShapes(a!, b!), work: ([a, b]) => cubed(a!) + cubed(b!) },
+  triangular_solve: {
+    outputs: ([a, b]) => triangularSolveShapes(a!, b!),
+    work: ([a, b]) => cubed(a!) + cubed(b!),
+  },
+  qr: { outputs: ([a], { full }) => qrShapes(a!, full === true), work: ([a]) => 4 * cubed(a!) },
+  svd: {
+    outputs: ([a], { vectors }) => svdShapes(a!, vectors as number),
+    work: ([a]) => 20 * cubed(a!),
+  },
+  eigh: {
+    outputs: ([a], { vectors }) => eighShapes(a!, vectors === true),
+    work: ([a]) => 10 * cubed(a!),
+  },
 };
+
+/** What an op makes of operands, without recording it. */
+export function outputShapes(
+  op: OpName,
+  inputs: readonly Value[],
+  attrs: Attrs = {},
+): (OutputShape | null)[] {
+  return opTable[op].outputs(inputs, attrs);
+}
+
+/** Operations of a decomposition, but for its factor: elements times the shorter side. */
+function cubed(a: Value): number {
+  return elements(a) * Math.min(...a.dims.slice(-2).map(extentMax));
+}
 
 /** Elements at the largest sizes. */
 export function elements(value: Pick<Value, "dims">): number {

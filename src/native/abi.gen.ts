@@ -1,6 +1,6 @@
 // Written by `zig build abi` from zig/abi.zig. Do not edit.
 
-export const abiHash = 0x194bc4d5;
+export const abiHash = 0x0838703d;
 export const blobMagic = 0x504e5442;
 export const noSym = 0xffff;
 export const noSlot = 0xffffffff;
@@ -112,6 +112,13 @@ export const Op = {
   head_screen: 32,
   head_refine: 33,
   unpack_packed: 34,
+  cholesky: 35,
+  lu: 36,
+  solve: 37,
+  triangular_solve: 38,
+  qr: 39,
+  svd: 40,
+  eigh: 41,
 } as const;
 export type OpName = keyof typeof Op;
 
@@ -577,6 +584,7 @@ export const opAttrs = {
   rope_angles: [["scale", "f32"]],
   attention: [["scale", "f32"]],
   gated_activation: [["activation", "u32"]],
+  triangular_solve: [["lower", "u32"], ["unit", "u32"]],
   convert: [["scale", "f32"], ["zero_point", "i32"], ["has_losses", "u32"]],
   unpack_packed: [["packing", "u32"], ["rows", "u32"], ["columns", "u32"]],
 } as const;

@@ -26,7 +26,16 @@ const rowless = [
 ];
 
 /** Largest difference between levels, for ops that may fuse multiply and add. */
-const betweenLevels: Record<string, number> = { matmul: 1e-5 };
+const betweenLevels: Record<string, number> = {
+  matmul: 1e-5,
+  cholesky: 1e-5,
+  lu: 1e-5,
+  solve: 1e-5,
+  triangular_solve: 1e-3,
+  qr: 1e-5,
+  svd: 1e-4,
+  eigh: 1e-4,
+};
 
 describe("every op", () => {
   test("has a case", () => {

@@ -1,5 +1,13 @@
 /** Each op as a small graph of one instruction, with inputs that suit it: rows are a symbol. */
-import { type Dim, dimOf, Graph, Sym, samplingColumns, type Value } from "../../src/graph/index.ts";
+import {
+  type Dim,
+  dimOf,
+  Graph,
+  Sym,
+  samplingColumns,
+  svdVectors,
+  type Value,
+} from "../../src/graph/index.ts";
 import { headBoundRows, type OpName, pagePositions, Region } from "../../src/native/index.ts";
 import { normals } from "./reference.ts";
 
@@ -90,6 +98,13 @@ const recorders: Record<OpName, (recording: Recording) => void> = {
   ternarize: (r) => r.one([r.f32("w", width), r.fixed("scale", 1)]),
   unpack_ternary: (r) => r.one([r.packed("hf_ternary")]),
   matmul: (r) => r.one([r.f32("x", width), r.fixed("w", width, outputs)]),
+  cholesky: (r) => r.one([r.matrices()]),
+  lu: (r) => r.one([r.matrices()]),
+  solve: (r) => r.one([r.matrices(), r.matrices("b", 3)]),
+  triangular_solve: (r) => r.one([r.matrices(), r.matrices("b", 3)], { lower: 1, unit: 1 }),
+  qr: (r) => r.one([r.matrices()]),
+  svd: (r) => r.one([r.matrices()], { vectors: svdVectors.thin }),
+  eigh: (r) => r.one([r.matrices()], { vectors: true }),
   pack_tile2: (r) => r.into([r.input("codes", "i8", [outputs, width])], [r.packed("tile2")]),
   unpack_packed: (r) => {
     const bytes = r.input("bytes", "u8", [7]);
@@ -109,6 +124,9 @@ const recorders: Record<OpName, (recording: Recording) => void> = {
   pack_tile3: (r) => r.into([r.input("codes", "i8", [outputs, width])], [r.packed("tile3")]),
 };
 
+/** Ops whose last output is room to work in, and nothing to compare. */
+const withWork: readonly OpName[] = ["qr", "svd", "eigh"];
+
 class Recording {
   readonly graph = new Graph();
   readonly inputs: Record<string, ArrayBufferView> = {};
@@ -119,14 +137,15 @@ class Recording {
   ) {}
 
   /** The op's outputs, each in an output or state of its own. */
-  one(operands: Value[], attrs: Record<string, number | string> = {}): void {
+  one(operands: Value[], attrs: Record<string, number | string | boolean> = {}): void {
     this.into(operands, [], attrs);
   }
 
   into(operands: Value[], given: (Value | undefined)[], attrs = {}): void {
     const { graph, op } = this;
     const made = graph.apply(op, operands, { attrs, into: given });
-    made.forEach((value, index) => {
+    const results = withWork.includes(op) ? made.slice(0, -1) : made;
+    results.forEach((value, index) => {
       if (value.storage.kind !== "arena") return;
       graph.one("copy", [value], { into: [graph.output(`y${index}`, value.dtype, value.dims)] });
     });
@@ -151,6 +170,15 @@ class Recording {
 
   fixed(name: string, ...dims: number[]): Value {
     return this.input(name, "f32", dims);
+  }
+
+  /** A batch of diagonally dominant matrices of six rows, one a row of the case. */
+  matrices(name = "a", columns = 6): Value {
+    const value = this.graph.input(name, "f32", [this.rows, 6, columns]);
+    this.inputs[name] = normals(rowsMax * 6 * columns, 3).map((x, index) =>
+      (index % (6 * columns)) % (columns + 1) === 0 ? 9 : x,
+    );
+    return value;
   }
 
   i8(name: string, columns: number): Value {

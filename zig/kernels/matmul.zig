@@ -9,6 +9,7 @@ const std = @import("std");
 const gemm = @import("gemm.zig");
 const gemv = @import("gemv.zig");
 const lanes = @import("lanes.zig");
+const matrices = @import("matrices.zig");
 const task_types = @import("task.zig");
 
 const Task = task_types.Task;
@@ -60,12 +61,12 @@ fn Product(comptime T: type, comptime A: type, comptime B: type) type {
             const way = wayOf(c, k * @sizeOf(T) <= task.scratch_size);
             for (part.batch_start..part.batch_end) |index| {
                 product(
-                    matrixAt(A, task.in(0), c, index).from(part.row, 0),
-                    matrixAt(B, task.in(1), c, index).from(0, part.column),
-                    matrixAt(T, c, c, index).from(part.row, part.column),
+                    matrices.matrixAt(A, task.in(0), c, index).from(part.row, 0),
+                    matrices.matrixAt(B, task.in(1), c, index).from(0, part.column),
+                    matrices.matrixAt(T, c, c, index).from(part.row, part.column),
                     .{ .m = part.m, .n = part.n, .k = k },
                     way,
-                    @alignCast(task.scratch[0..task.scratch_size]),
+                    matrices.scratchOf(task),
                 );
             }
         }
@@ -122,8 +123,7 @@ fn Product(comptime T: type, comptime A: type, comptime B: type) type {
 
         /// Large matrices are cut into a grid of one cell a worker; many small ones are dealt out.
         fn partOf(task: *const Task, c: *const View) Part {
-            var batch: usize = 1;
-            for (c.dims[0 .. c.rank - 2]) |extent| batch *= extent;
+            const batch = matrices.batchOf(c);
             const m: usize = c.dims[c.rank - 2];
             const n: usize = c.dims[c.rank - 1];
             var part: Part = .{
@@ -180,28 +180,6 @@ fn cut(
     return .{
         .start = panels * index / count * size,
         .end = panels * (index + 1) / count * size,
-    };
-}
-
-/// Matrix `index` of the batch of `c`, as `view` has it.
-fn matrixAt(comptime T: type, view: *const View, c: *const View, index: usize) gemm.Matrix(T) {
-    var rest = index;
-    var offset: i64 = 0;
-    const missing = c.rank - view.rank;
-    var axis: usize = c.rank - 2;
-    while (axis > missing) {
-        axis -= 1;
-        const at = rest % c.dims[axis];
-        rest /= c.dims[axis];
-        if (view.dims[axis - missing] > 1) {
-            offset += @as(i64, @intCast(at)) * view.strides[axis - missing];
-        }
-    }
-    const bytes = @as(usize, @bitCast(offset)) *% @sizeOf(T);
-    return .{
-        .data = @ptrFromInt(@intFromPtr(view.data) +% bytes),
-        .row_stride = view.strides[view.rank - 2],
-        .column_stride = view.strides[view.rank - 1],
     };
 }
 

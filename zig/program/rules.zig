@@ -72,6 +72,13 @@ pub fn check(case: Case, op: abi.Op) Error!void {
         .head_screen => try head_rules.headScreen(case),
         .head_refine => try head_rules.headRefine(case),
         .unpack_packed => try unpackPacked(case),
+        .cholesky => try dense_rules.cholesky(case),
+        .lu => try dense_rules.lu(case),
+        .solve => try dense_rules.solve(case),
+        .triangular_solve => try dense_rules.triangularSolve(case),
+        .qr => try dense_rules.qr(case),
+        .svd => try dense_rules.svd(case),
+        .eigh => try dense_rules.eigh(case),
     }
 }
 

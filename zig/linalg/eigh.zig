@@ -1,0 +1,205 @@
+//! A = Q diag(w) Q' for a symmetric A (n, n), of which the lower triangle is read: reduction to
+//! tridiagonal form, then QR steps with Wilkinson's shift, rotations taken by Q'. Eigenvalues come
+//! sorted, smallest first.
+//!
+//! The reduction passes over A once a column: each row takes the two updates of the reflector
+//! before and gives its product with the next one.
+//! Source: Golub and Van Loan, Matrix Computations, 8.3 (implicit symmetric QR step).
+
+const std = @import("std");
+const gemm = @import("../kernels/gemm.zig");
+const reflectors = @import("reflectors.zig");
+const rotations = @import("rotations.zig");
+const vectors = @import("vectors.zig");
+
+/// Steps a value takes at most; two are usual.
+const steps_max = 40;
+
+/// Elements of work; the copy of A begins it.
+pub fn workSize(n: usize, with_vectors: bool) usize {
+    const reduced = 2 * n * n + 4 * n;
+    if (!with_vectors) return reduced;
+    return reduced + n * n + rotations.workSize(n) + reflectors.workSize(n);
+}
+
+pub fn Eigh(comptime T: type) type {
+    return struct {
+        const Math = vectors.Vectors(T);
+        const eps = std.math.floatEps(T);
+
+        /// Fills w (n) and, unless it is empty, q (n, n) with an eigenvector a column; false when
+        /// the values did not converge, which only what is not finite does.
+        pub fn factor(w: []T, q: []T, work: []T, scratch: []align(64) u8) bool {
+            const n = w.len;
+            if (n == 0) return true;
+            const a = work[0 .. n * n];
+            const v = work[n * n ..][0 .. n * n];
+            const small = work[2 * n * n ..][0 .. 4 * n];
+            const e = small[0..n];
+            const tau = small[n..][0..n];
+            mirror(a, n);
+            const scale = vectors.scaleOf(T, Math.largest(a));
+            if (scale != 1) Math.scale(a, scale);
+            reduce(a, .{ .d = w, .e = e, .v = v, .tau = tau }, small[2 * n ..]);
+            const wanted = q.len > 0;
+            var rest = work[2 * n * n + 4 * n ..];
+            const qt = rest[0..if (wanted) n * n else 0];
+            if (wanted) {
+                rest = rest[n * n ..];
+                const basis = gemm.Matrix(T).rowMajor(qt.ptr, n).transposed();
+                reflectors.identity(T, basis, n, n);
+                const all: reflectors.Reflectors(T) = .{
+                    .v = v,
+                    .tau = tau[0 .. n - 1],
+                    .length = n,
+                };
+                all.apply(basis, .{
+                    .columns = n,
+                    .first = 1,
+                    .order = .forward,
+                    .identity = true,
+                    .work = rest,
+                    .scratch = scratch,
+                });
+            }
+            const list = rest[0..if (wanted) rotations.workSize(n) else 0];
+            var on_basis = rotations.Rotations(T).init(qt, n, list, scratch);
+            if (!diagonalize(w, e, &on_basis)) return false;
+            for (w) |*value| value.* /= scale;
+            place(w, tau, qt, q);
+            return true;
+        }
+
+        fn mirror(a: []T, n: usize) void {
+            for (0..n) |i| {
+                for (0..i) |j| a[j * n + i] = a[i * n + j];
+            }
+        }
+
+        const Reduced = struct { d: []T, e: []T, v: []T, tau: []T };
+
+        /// d and e get the diagonals, row k of v reflector k, which begins at k + 1.
+        fn reduce(a: []T, to: Reduced, work: []T) void {
+            const n = to.d.len;
+            var before: ?Update = null;
+            for (0..n) |k| {
+                const row = a[k * n ..][0..n];
+                if (before) |by| by.take(row, k, k);
+                to.d[k] = row[k];
+                if (k + 1 == n) break;
+                const v = to.v[k * n ..][0..n];
+                @memset(v[0 .. k + 1], 0);
+                @memcpy(v[k + 1 ..], row[k + 1 ..]);
+                const made = Math.reflector(v[k + 1 ..]);
+                to.e[k] = made.beta;
+                to.tau[k] = made.tau;
+                // Two places for w in turn: the one before is still read.
+                const w = work[(k & 1) * n ..][0..n];
+                for (k + 1..n) |i| {
+                    const own = a[i * n ..][0..n];
+                    if (before) |by| by.take(own, i, k + 1);
+                    w[i] = made.tau * Math.dot(own[k + 1 ..], v.ptr + k + 1);
+                }
+                const along = Math.dot(w[k + 1 ..], v.ptr + k + 1);
+                Math.addScaled(w[k + 1 ..], -made.tau / 2 * along, v.ptr + k + 1);
+                before = .{ .v = v.ptr, .w = w.ptr };
+            }
+            to.e[n - 1] = 0;
+            to.tau[n - 1] = 0;
+        }
+
+        /// A -= v w' + w v'
+        const Update = struct {
+            v: [*]const T,
+            w: [*]const T,
+
+            inline fn take(by: Update, row: []T, i: usize, start: usize) void {
+                const v_own: Math.V = @splat(-by.v[i]);
+                const w_own: Math.V = @splat(-by.w[i]);
+                var j = start;
+                while (j + 16 <= row.len) : (j += 16) {
+                    const once = Math.fma(v_own, Math.load(by.w + j), Math.load(row.ptr + j));
+                    Math.store(row.ptr + j, Math.fma(w_own, Math.load(by.v + j), once));
+                }
+                while (j < row.len) : (j += 1) {
+                    const once = gemm.fma(T, v_own[0], by.w[j], row[j]);
+                    row[j] = gemm.fma(T, w_own[0], by.v[j], once);
+                }
+            }
+        };
+
+        fn diagonalize(d: []T, e: []T, on_basis: *rotations.Rotations(T)) bool {
+            const n = d.len;
+            const limit = eps * @max(Math.largest(d), Math.largest(e[0 .. n - 1])) / 16;
+            var high = n - 1;
+            var steps: usize = steps_max * n;
+            while (high > 0) {
+                if (negligible(d, e, high - 1, limit)) {
+                    e[high - 1] = 0;
+                    high -= 1;
+                    continue;
+                }
+                if (steps == 0) return false;
+                steps -= 1;
+                var low = high - 1;
+                while (low > 0 and !negligible(d, e, low - 1, limit)) low -= 1;
+                if (low > 0) e[low - 1] = 0;
+                step(d, e, .{ low, high }, on_basis);
+            }
+            on_basis.flush();
+            return true;
+        }
+
+        fn negligible(d: []const T, e: []const T, at: usize, limit: T) bool {
+            return @abs(e[at]) <= limit or
+                @abs(e[at]) <= eps * @sqrt(@abs(d[at])) * @sqrt(@abs(d[at + 1]));
+        }
+
+        fn step(d: []T, e: []T, range: [2]usize, on_basis: *rotations.Rotations(T)) void {
+            const low, const high = range;
+            const half = (d[high - 1] - d[high]) / 2;
+            const off = e[high - 1];
+            const most = @max(@abs(half), @abs(off));
+            const length = most * @sqrt((half / most) * (half / most) + (off / most) * (off / most));
+            const shift = d[high] - off * (off / (half + if (half < 0) -length else length));
+            var f = d[low] - shift;
+            var g = e[low];
+            for (low..high) |k| {
+                const by = Math.rotation(f, g);
+                const c = by.c;
+                const s = by.s;
+                if (k > low) e[k - 1] = by.r;
+                const difference = (d[k] - d[k + 1]) * s - 2 * c * e[k];
+                const move = s * difference;
+                d[k] -= move;
+                d[k + 1] += move;
+                e[k] = -c * difference - e[k];
+                if (k + 1 < high) {
+                    f = e[k];
+                    g = s * e[k + 1];
+                    e[k + 1] = c * e[k + 1];
+                }
+                on_basis.add(k, c, s);
+            }
+        }
+
+        /// Smallest first; eigenvectors, rows of qt, become columns of q.
+        fn place(w: []T, order: []T, qt: []const T, q: []T) void {
+            const n = w.len;
+            for (order, 0..) |*at, i| at.* = @floatFromInt(i);
+            for (0..n) |i| {
+                var least = i;
+                for (i + 1..n) |j| {
+                    if (w[j] < w[least]) least = j;
+                }
+                std.mem.swap(T, &w[i], &w[least]);
+                std.mem.swap(T, &order[i], &order[least]);
+            }
+            if (q.len == 0) return;
+            for (order, 0..) |at, j| {
+                const row = qt[@as(usize, @intFromFloat(at)) * n ..][0..n];
+                for (row, 0..) |x, i| q[i * n + j] = x;
+            }
+        }
+    };
+}
