@@ -100,7 +100,7 @@ export async function svd<Data extends FloatArray>(
   };
 }
 
-/** Singular values alone, largest first; (..., min(m, n)). @throws BitNetError `linalg/not-finite` */
+/** Singular values alone, largest first; (..., min(m, n)). @throws BitNetError as `svd` */
 export async function singularValues<Data extends FloatArray>(a: Matrices<Data>): Promise<Data> {
   checked("singularValues", a);
   const attrs = { vectors: svdVectors.none };

@@ -1,4 +1,4 @@
-/** Values of NumPy 2.4.6 in f64 (test/fixtures/units/linalg.json), ill-conditioned cases included. */
+/** Against NumPy 2.4.6 in f64 (test/fixtures/units/linalg.json), ill-conditioned cases included. */
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import {

@@ -160,7 +160,9 @@ pub fn Eigh(comptime T: type) type {
             const half = (d[high - 1] - d[high]) / 2;
             const off = e[high - 1];
             const most = @max(@abs(half), @abs(off));
-            const length = most * @sqrt((half / most) * (half / most) + (off / most) * (off / most));
+            const a = half / most;
+            const b = off / most;
+            const length = most * @sqrt(a * a + b * b);
             const shift = d[high] - off * (off / (half + if (half < 0) -length else length));
             var f = d[low] - shift;
             var g = e[low];

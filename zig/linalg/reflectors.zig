@@ -97,7 +97,8 @@ pub fn Reflectors(comptime T: type) type {
                 .shape = .{ .m = count, .n = args.columns, .k = rows },
                 .scratch = args.scratch,
             });
-            product(tw_matrix, if (args.transposed) t_matrix.transposed() else t_matrix, w_matrix, .{
+            const triangle_used = if (args.transposed) t_matrix.transposed() else t_matrix;
+            product(tw_matrix, triangle_used, w_matrix, .{
                 .shape = .{ .m = count, .n = args.columns, .k = count },
                 .scratch = args.scratch,
             });

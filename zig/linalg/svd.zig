@@ -57,7 +57,9 @@ pub fn Svd(comptime T: type) type {
             const width = if (wanted) @max(n, long_width) else 0;
             const ut = take(&left, width * m);
             const vt = take(&left, if (wanted) n * n else 0);
-            if (wanted) basis(reduced, .{ .m = m, .width = width, .ut = ut, .vt = vt }, left, scratch);
+            if (wanted) {
+                basis(reduced, .{ .m = m, .width = width, .ut = ut, .vt = vt }, left, scratch);
+            }
             const size = if (wanted) rotations.workSize(n) else 0;
             const left_work = take(&left, size);
             const right_work = take(&left, size);
