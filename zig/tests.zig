@@ -33,6 +33,7 @@ test {
     _ = @import("kernels/softmax.zig");
     _ = @import("kernels/stop_when.zig");
     _ = @import("kernels/strided.zig");
+    _ = @import("kernels/task.zig");
     _ = @import("kernels/ternarize.zig");
     _ = @import("kernels/testing.zig");
     _ = @import("kernels/unpack_packed.zig");

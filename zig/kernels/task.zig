@@ -108,6 +108,10 @@ pub const Task = extern struct {
     stop: *u32,
     /// Index of the instruction, for `fail`.
     instr: u32 = 0,
+    /// How far each worker's share is handed out, a counter every `claim_stride`; null where
+    /// workers keep to their shares.
+    claims: ?[*]u32 = null,
+    claim_stride: usize = 0,
 
     pub fn in(task: *const Task, index: usize) *const View {
         std.debug.assert(index < task.input_count);
@@ -132,6 +136,14 @@ pub const Task = extern struct {
         };
     }
 
+    /// Hands out `count` units, at most `grain` at a time: this worker's share, then what others
+    /// have not begun of theirs, so that none waits for a worker that is held up. A grain of `count`
+    /// or more leaves each worker with its share. A kernel asks for units once, and no bit of a
+    /// result may depend on who does one.
+    pub fn units(task: *const Task, count: usize, grain: usize) Units {
+        return .{ .task = task, .count = count, .grain = @intCast(@max(1, grain)) };
+    }
+
     /// Reports bad data; the first report of a run wins. The run ends at the next barrier.
     pub fn fail(task: *const Task, code: FaultCode, detail: i64) void {
         const word: u32 = @intFromEnum(code);
@@ -142,4 +154,71 @@ pub const Task = extern struct {
     }
 };
 
+/// See `Task.units`.
+pub const Units = struct {
+    task: *const Task,
+    count: usize,
+    grain: u32,
+    /// Shares that are handed out, from this worker's on.
+    shares_done: u32 = 0,
+
+    pub const Range = struct { start: usize, end: usize };
+
+    pub fn next(units: *Units) ?Range {
+        const task = units.task;
+        while (units.shares_done < task.worker_count) {
+            const owner: usize = (task.worker + units.shares_done) % task.worker_count;
+            const start = units.count * owner / task.worker_count;
+            const end = units.count * (owner + 1) / task.worker_count;
+            const claims = if (units.grain < units.count) task.claims else null;
+            const counters = claims orelse {
+                units.shares_done = task.worker_count;
+                return if (start < end) .{ .start = start, .end = end } else null;
+            };
+            const counter = &counters[owner * task.claim_stride];
+            // A share that is done is only looked at: its counter stays near its end.
+            if (@atomicLoad(u32, counter, .monotonic) < end - start) {
+                const taken = @atomicRmw(u32, counter, .Add, units.grain, .monotonic);
+                if (start + taken < end) return .{
+                    .start = start + taken,
+                    .end = @min(end, start + taken + units.grain),
+                };
+            }
+            units.shares_done += 1;
+        }
+        return null;
+    }
+};
+
 pub const Kernel = *const fn (task: *const Task) callconv(.c) void;
+
+test "units: every unit is handed out once, whoever asks when" {
+    var random = std.Random.DefaultPrng.init(3);
+    for ([_]u32{ 1, 2, 3, 8 }) |worker_count| for ([_]usize{ 0, 1, 7, 64, 100 }) |count| {
+        for ([_]bool{ false, true }) |shared| for ([_]usize{ 1, 3, 1000 }) |grain| {
+            var counters: [16]u32 = @splat(0);
+            var tasks: [8]Task = undefined;
+            var takers: [8]Units = undefined;
+            for (tasks[0..worker_count], takers[0..worker_count], 0..) |*task, *taker, worker| {
+                task.* = undefined;
+                task.worker = @intCast(worker);
+                task.worker_count = worker_count;
+                task.claims = if (shared) &counters else null;
+                task.claim_stride = 2;
+                taker.* = task.units(count, grain);
+            }
+            var seen: [100]u32 = @splat(0);
+            var left: u32 = (@as(u32, 1) << @intCast(worker_count)) - 1;
+            while (left != 0) {
+                const worker = random.random().uintLessThan(u5, @intCast(worker_count));
+                const range = takers[worker].next() orelse {
+                    left &= ~(@as(u32, 1) << worker);
+                    continue;
+                };
+                try std.testing.expect(range.start < range.end);
+                for (seen[range.start..range.end]) |*times| times.* += 1;
+            }
+            for (seen[0..count]) |times| try std.testing.expectEqual(1, times);
+        };
+    };
+}

@@ -9,6 +9,7 @@ const std = @import("std");
 const gemv = @import("ternary_gemv.zig");
 const tiles = @import("ternary_tiles.zig");
 const Output = @import("ternary_output.zig").Output;
+const Task = @import("task.zig").Task;
 const View = @import("task.zig").View;
 
 const block_rows = tiles.block_rows;
@@ -20,12 +21,13 @@ const panel_columns_max = 4096;
 /// Packed bytes of four columns of a block, at most.
 const group_size = 32;
 
-/// A range of weight blocks times all tokens.
+/// Blocks of weights times all tokens.
 pub const Work = struct {
     weights: [*]const u8, // the whole matrix, packed
     packing: tiles.Packing,
-    block_start: usize,
-    block_end: usize,
+    /// Whose units the blocks are.
+    task: *const Task,
+    block_count: usize,
     x: *const View, // i8 (tokens, columns)
     output: Output,
 };
@@ -91,7 +93,16 @@ pub fn run(comptime D: type, work: *const Work, scratch: []align(64) u8) void {
             .tiles = (count + D.tile.tokens - 1) / D.tile.tokens,
         };
         packTokens(work.x, &pack);
-        for (work.block_start..work.block_end) |block| multiplyBlock(D, work, &pack, block);
+        if (pieces > 1) {
+            // Every piece goes over the same blocks again.
+            const share = work.task.share(work.block_count);
+            for (share.start..share.end) |block| multiplyBlock(D, work, &pack, block);
+            continue;
+        }
+        var units = work.task.units(work.block_count, 1);
+        while (units.next()) |range| {
+            for (range.start..range.end) |block| multiplyBlock(D, work, &pack, block);
+        }
     }
 }
 

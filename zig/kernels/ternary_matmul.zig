@@ -4,7 +4,7 @@
 //!
 //! Inputs: q i8 (R, K), a f32 (R), w tile2 or tile3 (N, K) with row scales, then bias f32 (N) and
 //! residual f32 (R, N) where the attributes say so. Output: y f32 (R, N), which may be the residual
-//! itself. Sums are exact in i32 for K up to 2^18. Workers take contiguous blocks of 32 rows of w.
+//! itself. Sums are exact in i32 for K up to 2^18. Units of work: blocks of 32 rows of w.
 //! Packings: docs/formats/tile2.md and tile3.md.
 
 const std = @import("std");
@@ -24,6 +24,13 @@ pub const Attrs = extern struct { has_bias: u32, has_residual: u32 };
 
 const columns_max = 1 << 18;
 
+/// Bytes of weights that few tokens take at a time: a few microseconds of reading, so that no worker
+/// waits long for another at the end.
+const grain_size = 64 << 10;
+
+/// Smaller matrices are done before claiming pays: each worker keeps to its share.
+const claimed_size_min = 1 << 20;
+
 pub fn run(task: *const Task) callconv(.c) void {
     TernaryMatmul(dot.native).run(task);
 }
@@ -36,13 +43,12 @@ pub fn TernaryMatmul(comptime level: dot.Level) type {
             const w = task.in(2);
             std.debug.assert(w.dims[1] == x.dims[1]);
             std.debug.assert(w.dims[1] <= columns_max);
-            const share = task.share((w.dims[0] + block_rows - 1) / block_rows);
-            if (share.start == share.end or x.dims[0] == 0) return;
+            if (x.dims[0] == 0) return;
             const work: gemm.Work = .{
                 .weights = w.data,
                 .packing = .of(w.layout),
-                .block_start = share.start,
-                .block_end = share.end,
+                .task = task,
+                .block_count = (w.dims[0] + block_rows - 1) / block_rows,
                 .x = x,
                 .output = outputOf(task),
             };
@@ -86,15 +92,19 @@ pub fn TernaryMatmul(comptime level: dot.Level) type {
                 @memset(padded[columns..], 0);
                 row.* = padded.ptr;
             }
-            for (work.block_start..work.block_end) |block| {
-                operands.weights = work.weights + block * room.tile_count * tiles.tile_size;
+            const block_size = room.tile_count * tiles.tile_size;
+            const size = work.block_count * block_size;
+            const grain = if (size < claimed_size_min) size else grain_size / @max(1, block_size);
+            var units = work.task.units(work.block_count, grain);
+            while (units.next()) |range| for (range.start..range.end) |block| {
+                operands.weights = work.weights + block * block_size;
                 var sums: Gemv.Sums align(64) = undefined;
                 Gemv.run(&operands, &sums);
                 for (&sums, x_sums, 0..) |*token_sums, x_sum, token| {
                     for (token_sums) |*sum| sum.* -= x_sum;
                     work.output.store(block, token, @alignCast(token_sums));
                 }
-            }
+            };
         }
     };
 }

@@ -35,7 +35,7 @@ pub const Ticket = struct {
     }
 
     fn discard(ticket: *Ticket) void {
-        ticket.run.bound.deinit();
+        ticket.run.deinit();
         ticket.destroy();
     }
 
@@ -243,7 +243,7 @@ fn drive(_: *Context) void {
         current = null;
         mutex.unlock();
         // Before anyone can see the end, so that what the run held is free when it is seen.
-        run.bound.deinit();
+        run.deinit();
         settle(ticket);
         notify();
         ticket.changed.signal();
@@ -262,7 +262,7 @@ fn takeSteps(ticket: *Ticket) void {
         ticket.run.end = .failed;
         return;
     }
-    ticket.run.worker_count = ready;
+    ticket.run.prepare(ready);
     ticket.run.on_step = notify;
     pool.run(.{ .context = ticket, .body = work, .worker_count = ticket.run.worker_count });
 }

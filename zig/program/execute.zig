@@ -10,6 +10,8 @@ const os = @import("../threads/os.zig");
 const sync = @import("../threads/sync.zig");
 const task = @import("../kernels/task.zig");
 
+const gpa = @import("../memory/engine.zig").gpa;
+
 /// The progress of one run, shared by its workers.
 pub const Run = struct {
     bound: bind.Bound,
@@ -26,8 +28,28 @@ pub const Run = struct {
     /// Steps still to take before the workers return to the driver.
     quantum: u32 = 0,
     worker_count: u32 = 1,
+    /// Of `Task.units`: by worker, then by instruction, so that workers share no cache line. Empty
+    /// where one worker runs, or memory was short: then each keeps to its share.
+    claims: []u32 = &.{},
     /// Called by one worker after each step.
     on_step: ?*const fn () void = null,
+
+    /// Before steps of so many workers.
+    pub fn prepare(run: *Run, worker_count: u32) void {
+        run.worker_count = worker_count;
+        const wanted = if (worker_count == 1) 0 else run.bound.program.blob.instrs.len * worker_count;
+        if (run.claims.len == wanted) return;
+        gpa.free(run.claims);
+        run.claims = gpa.alloc(u32, wanted) catch &.{};
+        @memset(run.claims, 0);
+    }
+
+    /// Gives back all that the run held.
+    pub fn deinit(run: *Run) void {
+        gpa.free(run.claims);
+        run.claims = &.{};
+        run.bound.deinit();
+    }
 
     pub const End = enum { none, aborted, failed, finished, pause };
 };
@@ -98,6 +120,8 @@ fn execute(run: *Run, index: u32, worker: Worker, serial: bool) void {
         .fault = &run.fault,
         .stop = &run.stop,
         .instr = index,
+        .claims = if (serial or run.claims.len == 0) null else run.claims[index..].ptr,
+        .claim_stride = blob.instrs.len,
     };
     dispatch.kernel(@enumFromInt(instr.op))(&call);
 }
@@ -113,6 +137,7 @@ fn checkpoint(run: *Run) void {
 
 /// Runs alone at the end of a step: what the step made becomes the next one's input.
 fn endStep(run: *Run) void {
+    @memset(run.claims, 0);
     // A walk that ended early has said why.
     if (run.end != .none) return;
     if (@atomicLoad(u32, &run.fault.code, .acquire) != 0) {
