@@ -106,6 +106,10 @@ describe("ternary_matmul", () => {
     }
   });
 
+  test("over a megabyte of weights, of which workers claim pieces, is exact", async () => {
+    await checkTernary({ tokens: 1, outputs: 2100, inputs: 2560 });
+  });
+
   test("many tokens: every number around the tiles of tokens is exact", async () => {
     for (const tokens of [3, 4, 5, 8, 9, 12, 13, 16, 17, 24, 25, 40, 65]) {
       await checkTernary({ tokens, outputs: 49, inputs: 112 });
