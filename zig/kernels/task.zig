@@ -137,9 +137,9 @@ pub const Task = extern struct {
     }
 
     /// Hands out `count` units, at most `grain` at a time: this worker's share, then what others
-    /// have not begun of theirs, so that none waits for a worker that is held up. A grain of `count`
-    /// or more leaves each worker with its share. A kernel asks for units once, and no bit of a
-    /// result may depend on who does one.
+    /// have not begun of theirs, so that none waits for a worker that is held up. A grain of all
+    /// units leaves each with its share. A kernel asks for units once, and no bit of a result may
+    /// depend on who does one.
     pub fn units(task: *const Task, count: usize, grain: usize) Units {
         return .{ .task = task, .count = count, .grain = @intCast(@max(1, grain)) };
     }

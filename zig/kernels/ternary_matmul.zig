@@ -24,7 +24,7 @@ pub const Attrs = extern struct { has_bias: u32, has_residual: u32 };
 
 const columns_max = 1 << 18;
 
-/// Bytes of weights that few tokens take at a time: a few microseconds of reading, so that no worker
+/// Bytes of weights that few tokens take at a time: some microseconds of reading, so that no worker
 /// waits long for another at the end.
 const grain_size = 64 << 10;
 

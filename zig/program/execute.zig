@@ -37,7 +37,8 @@ pub const Run = struct {
     /// Before steps of so many workers.
     pub fn prepare(run: *Run, worker_count: u32) void {
         run.worker_count = worker_count;
-        const wanted = if (worker_count == 1) 0 else run.bound.program.blob.instrs.len * worker_count;
+        const instr_count = run.bound.program.blob.instrs.len;
+        const wanted = if (worker_count == 1) 0 else instr_count * worker_count;
         if (run.claims.len == wanted) return;
         gpa.free(run.claims);
         run.claims = gpa.alloc(u32, wanted) catch &.{};
