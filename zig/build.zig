@@ -69,6 +69,7 @@ fn addCore(
         .target = target,
         .optimize = choice.optimize,
         .strip = true,
+        .omit_frame_pointer = true,
         .pic = true,
         // Elsewhere the system library is where threads come from; on Linux see threads/os.zig.
         .link_libc = os != .linux,

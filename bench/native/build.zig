@@ -14,6 +14,7 @@ pub fn build(b: *std.Build) void {
             .target = target,
             // As the core is built.
             .optimize = .ReleaseSafe,
+            .omit_frame_pointer = true,
             .pic = true,
             .link_libc = target.result.os.tag != .linux,
             .imports = &.{.{ .name = "memory", .module = b.createModule(.{

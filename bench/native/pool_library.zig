@@ -19,6 +19,11 @@ export fn pool_close() bool {
 }
 
 export fn pool_allocate(size: usize) ?[*]u8 {
+    if (pool.?.allocateReady(size, .untagged)) |block| return block.ptr;
+    return allocateOther(size);
+}
+
+noinline fn allocateOther(size: usize) ?[*]u8 {
     const block = pool.?.allocate(.{ .size = size }) catch return null;
     return block.ptr;
 }

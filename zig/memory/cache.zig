@@ -9,7 +9,6 @@
 const std = @import("std");
 const size_class = @import("size_class.zig");
 const Inbox = @import("outbox.zig").Inbox;
-const Ledger = @import("ledger.zig").Ledger;
 const Outbox = @import("outbox.zig").Outbox;
 const Small = @import("small.zig").Small;
 const spans = @import("span.zig");
@@ -34,8 +33,8 @@ pub const Cache = struct {
     /// First of the spans that may have a free block, or `no_span`.
     heads: [size_class.table_size]*Span,
     tags: [tag_count]TagCount,
-    /// Bytes asked for less bytes freed since the pool was last told.
-    unpublished: i64,
+    /// Bytes asked for less bytes freed, as the ledger was last told.
+    told: i64,
     outbox: Outbox,
     /// Spans of several slices without live blocks, for quick reuse; the oldest makes room.
     kept: [kept_count]?*Span,
@@ -85,7 +84,7 @@ pub const Cache = struct {
         node.next = span.free;
         span.free = node;
         span.addUsed(-1);
-        if (span.used == 0 or span.state == .full) cache.freeSlow(span);
+        if (span.used == span.wake) cache.freeSlow(span);
     }
 
     pub fn allocateSlow(cache: *Cache, class: Class) ?[*]u8 {
@@ -96,6 +95,7 @@ pub const Cache = struct {
             if (span.free != null or span.cutMore()) return takeFirst(span);
             cache.unlist(span);
             span.state = .full;
+            span.wake = span.capacity - 1;
         }
         const span = cache.takeKept(class) orelse
             cache.small.acquireSpan(class, cache) orelse return null;
@@ -123,13 +123,12 @@ pub const Cache = struct {
     }
 
     noinline fn freeSlow(cache: *Cache, span: *Span) void {
-        if (cache.unpublished < -Ledger.step) cache.small.ledger.publish(cache);
+        cache.small.ledger.tell(cache);
         if (span.state == .full) cache.list(span);
         if (span.used > 0) return;
         if (span.slices == 1) {
-            // The last span of its class stays: the next allocation may be just ahead.
-            const alone = span.previous == null and span.next == null;
-            if (alone) return;
+            const is_last = span.previous == null and span.next == null;
+            if (is_last) return;
             cache.unlist(span);
             cache.small.releaseSpan(span);
         } else {
@@ -166,8 +165,20 @@ pub const Cache = struct {
         span.state = .listed;
         span.previous = null;
         span.next = if (head.* == &no_span) null else head.*;
-        if (span.next) |second| second.previous = span;
+        span.wake = 0;
+        if (span.next) |second| {
+            second.previous = span;
+            second.wake = 0;
+        }
         head.* = span;
+        cache.letLastRest(span.class);
+    }
+
+    /// The last span of its class stays when it is empty: the next allocation may be just ahead.
+    fn letLastRest(cache: *Cache, class: Class) void {
+        const span = cache.heads[class];
+        if (span == &no_span or span.next != null or span.slices > 1) return;
+        span.wake = Span.never;
     }
 
     fn unlist(cache: *Cache, span: *Span) void {
@@ -177,12 +188,12 @@ pub const Cache = struct {
         } else {
             cache.heads[span.class] = span.next orelse &no_span;
         }
+        cache.letLastRest(span.class);
     }
 
     /// Keeps another cache's block with those that wait to be sent.
     pub fn send(cache: *Cache, unit: *const Unit, node: *Node) void {
-        if (cache.unpublished < -Ledger.step) cache.small.ledger.publish(cache);
-        cache.outbox.add(unit, node);
+        if (cache.outbox.add(unit, node) == .sent) cache.small.ledger.tell(cache);
     }
 
     /// Takes back what other threads have freed.

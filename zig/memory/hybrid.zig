@@ -6,7 +6,6 @@
 
 const std = @import("std");
 const Cache = @import("cache.zig").Cache;
-const Ledger = @import("ledger.zig").Ledger;
 const Meta = @import("meta.zig").Meta;
 const Names = @import("names.zig").Names;
 const names = @import("names.zig");
@@ -93,6 +92,8 @@ pub const HybridMemoryPool = struct {
     watch: ?*Watch,
     /// Sizes below it take the short way; 0 when the pool is watched or closed.
     short_way_size_end: std.atomic.Value(usize) = .init(0),
+    /// Sizes up to it the shortest; likewise.
+    ready_size_max: std.atomic.Value(usize) = .init(0),
     closed: std.atomic.Value(bool) = .init(false),
     refused_count: std.atomic.Value(u64) = .init(0),
     /// Bytes of mapped files that owners of mappings have told of.
@@ -131,6 +132,7 @@ pub const HybridMemoryPool = struct {
             pool.watch = watch;
         } else {
             pool.short_way_size_end.store(tiers.large_size_min - 1, .monotonic);
+            pool.ready_size_max.store(size_class.tabled_max, .monotonic);
         }
         // Last, because threads that end hear of it from here on.
         try pool.tiers.init(options.source, &pool.meta, .{
@@ -138,6 +140,7 @@ pub const HybridMemoryPool = struct {
             .huge_pages = options.huge_pages,
             .idle_size_max = options.idle_size_max,
         });
+        pool.tiers.small.ledger.tag_count = &pool.tags.count;
     }
 
     /// Ends the pool if no block is live, and tells so. Otherwise nothing more can be allocated,
@@ -145,6 +148,7 @@ pub const HybridMemoryPool = struct {
     pub fn close(pool: *HybridMemoryPool) bool {
         pool.closed.store(true, .monotonic);
         pool.short_way_size_end.store(0, .monotonic);
+        pool.ready_size_max.store(0, .monotonic);
         if (pool.watch) |watch| watch.dismissAll();
         if (pool.liveCount() > 0) return false;
         pool.destroy();
@@ -170,35 +174,38 @@ pub const HybridMemoryPool = struct {
     }
 
     pub inline fn allocate(pool: *HybridMemoryPool, request: Request) Error![]u8 {
-        const size = request.size;
-        if (size -% 1 < pool.short_way_size_end.load(.monotonic) and request.alignment <= 16 and
-            !request.zeroed)
-        {
-            @branchHint(.likely);
-            if (pool.tiers.small.seatedCache()) |cache| {
-                const tag_number = pool.tagOf(request.tag);
-                if (cache.allocateQuick(size_class.of(size))) |memory| {
-                    if (!count(cache, tag_number, size)) pool.tiers.small.ledger.publish(cache);
-                    return memory[0..size];
-                }
-                if (pool.allocateRefilled(cache, tag_number, size)) |memory| return memory[0..size];
-            }
+        if (request.alignment <= 16 and !request.zeroed) {
+            if (pool.allocateReady(request.size, request.tag)) |memory| return memory;
         }
         // In registers: a struct would be written out before the branch, needed or not.
         const manner: Manner = .{ .zeroed = request.zeroed, .sparse = request.sparse };
+        const size = request.size;
         return pool.allocateLong(size, request.alignment, manner, request.tag, request.label);
     }
 
-    /// Takes a new span or what others have freed.
-    noinline fn allocateRefilled(
-        pool: *HybridMemoryPool,
-        cache: *Cache,
-        tag_number: u6,
-        size: usize,
-    ) ?[*]u8 {
-        const memory = cache.allocateSlow(size_class.of(size)) orelse return null;
-        if (!count(cache, tag_number, size)) pool.tiers.small.ledger.publish(cache);
-        return memory;
+    /// A block of at most 1 KiB, aligned to 16, that lies ready for this thread. Null where there
+    /// is none, which says nothing of what `allocate` would give.
+    pub inline fn allocateReady(pool: *HybridMemoryPool, size: usize, tag_of_block: Tag) ?[]u8 {
+        if (size -% 1 >= pool.ready_size_max.load(.monotonic)) return null;
+        const seat = pool.tiers.small.ownSeat() orelse return null;
+        const cache = seat.cache;
+        const memory = cache.allocateQuick(size_class.ofTabled(size)) orelse return null;
+        count(cache, pool.tagOf(tag_of_block), size);
+        return memory[0..size];
+    }
+
+    /// As `allocateReady` for all small blocks, taking new spans and what others have freed.
+    fn allocateSmall(pool: *HybridMemoryPool, size: usize, tag_of_block: Tag) ?[]u8 {
+        if (size -% 1 >= pool.short_way_size_end.load(.monotonic)) return null;
+        const seat = pool.tiers.small.ownSeat() orelse return null;
+        const cache = seat.cache;
+        const class = size_class.of(size);
+        const memory = cache.allocateQuick(class) orelse slow: {
+            pool.tiers.small.ledger.tell(cache);
+            break :slow cache.allocateSlow(class) orelse return null;
+        };
+        count(cache, pool.tagOf(tag_of_block), size);
+        return memory[0..size];
     }
 
     const Manner = packed struct(u8) { zeroed: bool, sparse: bool, reserved: u6 = 0 };
@@ -220,6 +227,9 @@ pub const HybridMemoryPool = struct {
             .label = label_of_block,
         };
         if (pool.watch) |watch| return watch.allocate(request, @returnAddress());
+        if (alignment <= 16 and !manner.zeroed) {
+            if (pool.allocateSmall(size, tag_of_block)) |memory| return memory;
+        }
         const memory = try pool.allocateRaw(request.shape());
         pool.countAllocated(request.tag, request.size);
         return memory[0..request.size];
@@ -251,8 +261,9 @@ pub const HybridMemoryPool = struct {
         memory: []u8,
         tag_of_block: Tag,
     ) FreeError!void {
-        const cache = pool.tiers.small.seatedCache() orelse
+        const seat = pool.tiers.small.ownSeat() orelse
             return pool.freeLong(memory, tag_of_block);
+        const cache = seat.cache;
         const unit = spans.unitOf(memory.ptr);
         if (unit.owner.small != &pool.tiers.small) return error.ForeignPointer;
         countFree(cache, pool.tagOf(tag_of_block), memory.len);
@@ -304,14 +315,15 @@ pub const HybridMemoryPool = struct {
     pub fn countAllocated(pool: *HybridMemoryPool, tag_of_block: Tag, size: usize) void {
         const cache = pool.tiers.enter();
         defer pool.tiers.leave(cache);
-        if (!count(cache, pool.tagOf(tag_of_block), size)) pool.tiers.small.ledger.publish(cache);
+        count(cache, pool.tagOf(tag_of_block), size);
+        pool.tiers.small.ledger.tell(cache);
     }
 
     pub fn countFreed(pool: *HybridMemoryPool, tag_of_block: Tag, size: usize) void {
         const cache = pool.tiers.enter();
         defer pool.tiers.leave(cache);
         countFree(cache, pool.tagOf(tag_of_block), size);
-        if (cache.unpublished < -Ledger.step) pool.tiers.small.ledger.publish(cache);
+        pool.tiers.small.ledger.tell(cache);
     }
 
     inline fn tagOf(pool: *const HybridMemoryPool, tag_of_block: Tag) u6 {
@@ -348,21 +360,17 @@ pub const HybridMemoryPool = struct {
     }
 };
 
-/// Counts an allocation on its own thread; false when the ledger is to be told.
-inline fn count(cache: *Cache, tag: u6, size: usize) bool {
+/// Counts an allocation on its own thread. The ledger is told of many at a time.
+inline fn count(cache: *Cache, tag: u6, size: usize) void {
     const of_tag = &cache.tags[tag];
     bump(&of_tag.size, size);
     bump(&of_tag.allocated, 1);
-    cache.unpublished +%= @as(i64, @bitCast(@as(u64, size)));
-    return cache.unpublished <= Ledger.step;
 }
 
-/// Counts a free. The ledger is told of many at a time, when a span empties.
 inline fn countFree(cache: *Cache, tag: u6, size: usize) void {
     const of_tag = &cache.tags[tag];
     bump(&of_tag.size, 0 -% size);
     bump(&of_tag.freed, 1);
-    cache.unpublished -%= @as(i64, @bitCast(@as(u64, size)));
 }
 
 /// Adds to a counter that this thread alone writes and others read.

@@ -81,8 +81,10 @@ pub const Outbox = struct {
     waiting: [batch_count]Waiting,
     size: u32,
 
-    /// Takes a block of another thread's span.
-    pub fn add(outbox: *Outbox, unit: *const Unit, node: *Node) void {
+    pub const Added = enum { kept, sent };
+
+    /// Takes a block of another thread's span, and tells whether a full batch went on its way.
+    pub fn add(outbox: *Outbox, unit: *const Unit, node: *Node) Added {
         const waiting = &outbox.waiting[unit.first % batch_count];
         const batch = &waiting.batch;
         if (waiting.unit) |of_waiting| {
@@ -103,9 +105,11 @@ pub const Outbox = struct {
         const batch_size = batch.count * unit.block_size;
         if (batch.count == blocks_max or batch_size >= batch_size_max) {
             outbox.send(waiting, .may_rescue);
-        } else if (outbox.size >= size_max) {
-            outbox.sendAll(.may_rescue);
+            return .sent;
         }
+        if (outbox.size < size_max) return .kept;
+        outbox.sendAll(.may_rescue);
+        return .sent;
     }
 
     fn firstOf(unit: *const Unit, node: *const Node) *const Unit {

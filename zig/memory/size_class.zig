@@ -31,6 +31,21 @@ pub inline fn of(size: usize) Class {
     return @truncate(doubling +% (last >> shift));
 }
 
+/// The class of a size up to `tabled_max`, looked up: shorter than the formula.
+pub inline fn ofTabled(size: usize) Class {
+    return tabled[@as(TabledIndex, @truncate((size -% 1) >> smallest_bits))];
+}
+
+pub const tabled_max = 1024;
+
+const TabledIndex = u6;
+
+const tabled: [1 << @bitSizeOf(TabledIndex)]Class = blk: {
+    var table: [tabled_max >> smallest_bits]Class = undefined;
+    for (&table, 1..) |*class, steps| class.* = of(steps << smallest_bits);
+    break :blk table;
+};
+
 /// Bytes of a block.
 pub inline fn sizeOf(class: Class) u32 {
     return sizes[class];
@@ -96,6 +111,7 @@ test "size classes: every size has the smallest class that holds it" {
     var previous: Class = 0;
     for (1..size_max + 1) |size| {
         const class = of(size);
+        if (size <= tabled_max) std.debug.assert(class == ofTabled(size));
         std.debug.assert(class == previous or class == previous + 1);
         std.debug.assert(sizeOf(class) >= size);
         if (class > 0) std.debug.assert(sizeOf(class - 1) < size);

@@ -21,7 +21,8 @@ const Seat = struct {
     thread: std.atomic.Value(usize),
     cache: *Cache,
 };
-const seat_count = 256;
+const seat_bits = 8;
+const seat_count = 1 << seat_bits;
 const probe_max = 8;
 const vacant = 0;
 /// No longer taken, but others may sit behind it.
@@ -64,21 +65,23 @@ pub const Small = struct {
         small.* = undefined;
     }
 
-    /// The calling thread's cache, where it is found at once.
-    pub inline fn seatedCache(small: *Small) ?*Cache {
+    /// Where the calling thread's cache is, if it is found at once.
+    pub inline fn ownSeat(small: *Small) ?*const Seat {
         const thread = thread_id.pointer();
         const seat = &small.seats[home(thread)];
-        return if (seat.thread.load(.monotonic) == thread) seat.cache else null;
+        return if (seat.thread.load(.monotonic) == thread) seat else null;
     }
 
     /// The calling thread's cache; null when there is no memory for a new one.
     pub fn ownCache(small: *Small) ?*Cache {
-        return small.seatedCache() orelse small.findCache(thread_id.pointer());
+        if (small.ownSeat()) |seat| return seat.cache;
+        return small.findCache(thread_id.pointer());
     }
 
     inline fn home(thread: usize) usize {
-        // Stacks and the blocks at their ends lie some pages or megabytes apart.
-        return ((thread >> 6) ^ (thread >> 12) ^ (thread >> 21)) % seat_count;
+        // Stacks and the blocks at their ends lie some pages or megabytes apart; the top bits of a
+        // product by the golden ratio depend on all of them.
+        return @intCast((@as(u64, thread) *% 0x9e37_79b9_7f4a_7c15) >> (64 - seat_bits));
     }
 
     noinline fn findCache(small: *Small, thread: usize) ?*Cache {

@@ -39,6 +39,11 @@ pub const Span = struct {
     class: size_class.Class,
     state: State,
     slices: u8,
+    /// The owner looks at the span when a free leaves so many in use.
+    wake: u16,
+
+    /// Of `wake`: more blocks than any span has.
+    pub const never = std.math.maxInt(u16);
 
     /// Makes memory of the class's slices a span without any cut block.
     pub fn reset(span: *Span, memory: [*]u8, class: size_class.Class) void {
@@ -55,6 +60,7 @@ pub const Span = struct {
         @atomicStore(size_class.Class, &span.class, class, .monotonic);
         span.state = .listed;
         span.slices = cut.slices;
+        span.wake = 0;
     }
 
     pub inline fn addUsed(span: *Span, change: i16) void {
