@@ -3,6 +3,7 @@
  * argument is the folder that the package lies in.
  */
 import { rmSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { peakResidentBytes, rateOf } from "../../src/report/index.ts";
 import { randomWords } from "../random-bytes.ts";
@@ -124,9 +125,10 @@ async function reach(place: Place, depth: number): Promise<void> {
   place.deepTokens = depth;
 }
 
-/** Computed with the most threads there are: it is long. */
+/** Computed with all threads, whatever is measured: it is long. */
 async function saveDepth(depth: number): Promise<void> {
-  const filler = places.get(Math.max(...threads))!;
+  const all = availableParallelism();
+  const filler = places.get(all) ?? (await openPlace(all));
   await filler.sequence.clearHistory();
   await filler.sequence.evaluateWithoutGeneratingNewTokens(deep.slice(0, depth));
   await filler.sequence.saveStateToFile(depthFile);

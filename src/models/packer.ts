@@ -21,6 +21,7 @@ import {
 } from "../graph/index.ts";
 import { type DTypeName, type LayoutName, Region } from "../native/index.ts";
 import type { Int8Head } from "./head.ts";
+import { ReadAhead } from "./read-ahead.ts";
 
 /** Rows that the int8 head is quantized by at a time. */
 const headRows = 4096;
@@ -47,6 +48,7 @@ export interface MagnitudeStats {
 export class Packer implements Disposable {
   readonly #programs = new Map<string, Program>();
   readonly #buffers = new Map<string, Region>();
+  readonly #ahead = new ReadAhead();
   readonly #signal: AbortSignal | undefined;
 
   constructor(signal?: AbortSignal) {
@@ -187,6 +189,7 @@ export class Packer implements Disposable {
   [Symbol.dispose](): void {
     for (const program of this.#programs.values()) program[Symbol.dispose]();
     for (const region of this.#buffers.values()) region[Symbol.dispose]();
+    this.#ahead[Symbol.dispose]();
     this.#programs.clear();
     this.#buffers.clear();
   }
@@ -195,6 +198,7 @@ export class Packer implements Disposable {
     this.#signal?.throwIfAborted();
     const staging = this.#buffer("staging", entry.bytes);
     staging.readFile({ path: entry.file, offset: entry.offset, size: entry.bytes });
+    this.#ahead.ask(entry.file, entry.offset + entry.bytes);
     return staging;
   }
 

@@ -109,7 +109,9 @@ async function readFound(
 /** The one scale of blocks that agree; blocks of zeros have scale 0 and agree with all. */
 function equalScale(entry: TensorEntry, scales: Float32Array): number | null {
   let common = 0;
-  for (const scale of scales) {
+  for (let index = 0; index < scales.length; index += 1) {
+    const scale = scales[index]!;
+    if (scale === common) continue;
     if (!Number.isFinite(scale) || scale < 0) {
       throw new BitNetError(
         "models/bad-scale",

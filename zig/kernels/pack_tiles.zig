@@ -30,10 +30,53 @@ fn pack(comptime packing: tiles.Packing, task: *const Task) void {
     const across = packing.tilesAcross(codes.dims[1]);
     for (share.start..share.end) |block| {
         for (0..across) |tile| {
-            const target = w.data + (block * across + tile) * tile_size;
-            packTile(packing, codes, .{ block, tile }, target[0..tile_size]);
+            const target = (w.data + (block * across + tile) * tile_size)[0..tile_size];
+            const is_whole = (block + 1) * block_rows <= codes.dims[0] and
+                (tile + 1) * packing.columns() <= codes.dims[1];
+            if (is_whole) {
+                packWhole(packing, codes, .{ block, tile }, target);
+            } else {
+                packTile(packing, codes, .{ block, tile }, target);
+            }
         }
     }
+}
+
+/// Rows of a tile that are encoded together: a vector of bytes.
+const rows_together = 16;
+const Bytes = @Vector(4 * rows_together, u8);
+
+/// Packs a tile that lies inside of the matrix, without a branch: the codes of columns 4 g to
+/// 4 g + 3 are a word of each row, and the bytes of the words are packed side by side.
+fn packWhole(
+    comptime packing: tiles.Packing,
+    codes: *const View,
+    at: [2]usize,
+    target: *[tile_size]u8,
+) void {
+    const words = comptime packing.columns() / 4;
+    const column_first = at[1] * packing.columns();
+    for (0..block_rows / rows_together) |part| {
+        var planes: [words][rows_together][4]u8 = undefined;
+        for (0..rows_together) |r| {
+            const row = codes.row(i8, at[0] * block_rows + part * rows_together + r);
+            inline for (0..words) |g| planes[g][r] = @bitCast(row[column_first + 4 * g ..][0..4].*);
+        }
+        var digits: [words]Bytes = undefined;
+        inline for (0..words) |g| digits[g] = digitsOf(@bitCast(planes[g]));
+        const encoded: [4 * rows_together]u8 = switch (packing) {
+            .tile2 => digits[0] | digits[1] << @splat(2) | digits[2] << @splat(4) |
+                digits[3] << @splat(6),
+            .tile3 => tile3_codes.encodeBytes(4 * rows_together, digits),
+        };
+        target[part * encoded.len ..][0..encoded.len].* = encoded;
+    }
+}
+
+/// Weights -1, 0, 1 as 0, 1, 2; others by their sign.
+fn digitsOf(weights: @Vector(4 * rows_together, i8)) Bytes {
+    const one: @Vector(4 * rows_together, i8) = @splat(1);
+    return @bitCast(@min(@max(weights, -one), one) + one);
 }
 
 /// Packs the tile at (block, tile) of the matrix; rows and columns past its end are weight 0.

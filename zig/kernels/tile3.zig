@@ -25,6 +25,24 @@ pub fn encode(codes: [5]u8) u8 {
     return 0xf0 | codes[4];
 }
 
+/// `encode` for as many bytes side by side.
+pub fn encodeBytes(comptime count: usize, codes: [5]@Vector(count, u8)) @Vector(count, u8) {
+    const Bytes = @Vector(count, u8);
+    const three: Bytes = @splat(3);
+    const nine: Bytes = @splat(9);
+    const sixteen: Bytes = @splat(16);
+    const c = codes[0] + three * codes[1] + nine * codes[3];
+    const rest = (c -% sixteen) *% three +% codes[2];
+    const upper = codes[4] << @splat(6);
+    const regular = upper | codes[2] << @splat(4) | c;
+    const low_rest = upper | @as(Bytes, @splat(0x30)) | rest;
+    const high_rest = @as(Bytes, @splat(0xc0)) | codes[4] << @splat(4) | (rest -% sixteen);
+    const last = @as(Bytes, @splat(0xf0)) | codes[4];
+    const upto_last = @select(u8, rest < @as(Bytes, @splat(32)), high_rest, last);
+    const irregular = @select(u8, rest < sixteen, low_rest, upto_last);
+    return @select(u8, c < sixteen, regular, irregular);
+}
+
 /// The definition; bytes that do not occur stand for anything.
 pub fn decode(byte: u8) Decoded {
     const high = byte >> 6;
@@ -263,6 +281,9 @@ test "encode: the 243 combinations have 243 bytes, which decode to them" {
         const byte = encode(codes);
         try std.testing.expect(byte < 243 and !seen[byte]);
         seen[byte] = true;
+        var planes: [5]@Vector(4, u8) = undefined;
+        for (&planes, codes) |*plane, code| plane.* = @splat(code);
+        try std.testing.expectEqual(@as(@Vector(4, u8), @splat(byte)), encodeBytes(4, planes));
         const four = codes[0] | codes[1] << 2 | codes[2] << 4 | codes[3] << 6;
         try std.testing.expectEqual(Decoded{ .four = four, .fifth = codes[4] }, decode(byte));
     }
