@@ -8,8 +8,7 @@
  * each round; it is left out by --smoke and where PyPI cannot be reached.
  */
 import { parseArgs } from "node:util";
-import { Graph, Program } from "../src/graph/index.ts";
-import { probeMachine, Region } from "../src/native/index.ts";
+import { probeMachine } from "../src/native/index.ts";
 import {
   describeMachine,
   formatMachine,
@@ -17,6 +16,7 @@ import {
   formatTable,
   measureRounds,
 } from "../src/report/index.ts";
+import { productFlops, productRate, productRepeats } from "./dense-product.ts";
 import { readThreads } from "./engine-runs.ts";
 import { NumPy } from "./numpy.ts";
 
@@ -39,44 +39,18 @@ const tasks: Record<string, () => number | Promise<number>> = {
   peak: () => probeMachine("f32_flops_per_second", { threads, seconds: smoke ? 0.001 : 0.1 }),
 };
 for (const size of sizes) {
-  tasks[`ours ${size}`] = product(size);
+  tasks[`ours ${size}`] = productRate(size, { threads, stack });
   if (numpy) tasks[`numpy ${size}`] = async () => theirs(size, numpy);
 }
 const measured = await measureRounds(tasks, smoke ? 1 : 5);
 const peak = measured.peak!.median;
 console.log(json ? JSON.stringify(report()) : describe());
 
-function flops(size: number): number {
-  return 2 * size ** 3;
-}
-
 async function theirs(size: number, beside: NumPy): Promise<number> {
-  return (1000 * flops(size)) / (await beside.time("matmul", { size, calls: repeats(size) }));
-}
-
-function repeats(size: number): number {
-  return Math.max(1, Math.min(1000, Math.round(2e10 / flops(size))));
-}
-
-/** Operations a second of ours: one run of several steps, so that handing it over counts little. */
-function product(size: number): () => Promise<number> {
-  const graph = new Graph();
-  const region = stack.use(Region.create(2 * 4 * size * size));
-  const elements = new Float32Array(region.bytes().buffer);
-  for (let at = 0; at < elements.length; at += 1) elements[at] = ((at * 7919) % 1000) / 500 - 1;
-  const factor = (offset: number) =>
-    graph.constant({ region, offset, dtype: "f32", layout: "strided", shape: [size, size] });
-  const into = [graph.output("c", "f32", [size, size])];
-  graph.one("matmul", [factor(0), factor(4 * size * size)], { into });
-  const program = stack.use(new Program(graph));
-  const c = stack.use(Region.create(4 * size * size));
-  const steps = repeats(size);
-  return async () => {
-    await program.submit({ regions: { c }, steps: 1, threads });
-    const start = performance.now();
-    await program.submit({ regions: { c }, steps, threads });
-    return (1000 * steps * flops(size)) / (performance.now() - start);
-  };
+  return (
+    (1000 * productFlops(size)) /
+    (await beside.time("matmul", { size, calls: productRepeats(size) }))
+  );
 }
 
 function report() {
