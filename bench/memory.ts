@@ -105,7 +105,7 @@ function runNative(trace: string): Scenario[] {
   run([findZig(root)!, "build", "--build-file", buildFile, "--prefix", prefix], {
     ...zigEnvironment(root),
   });
-  const amount = smoke ? ["--rounds=1", "--repeats=1"] : ["--rounds=5"];
+  const amount = smoke ? ["--rounds=1", "--repeats=1"] : ["--rounds=3"];
   const bench = join(prefix, "bin/memory-bench");
   const text = run([bench, ...amount, `--trace=${trace}`], process.env);
   return (JSON.parse(text) as { scenarios: Scenario[] }).scenarios;
@@ -114,7 +114,7 @@ function runNative(trace: string): Scenario[] {
 /** The engine's decode, watched and not, in turns; and what watching costs a small block. */
 function trackingOf({ results }: Scenario) {
   const speeds: Record<"none" | "standard", number[]> = { none: [], standard: [] };
-  for (let round = 0; round < (smoke ? 1 : 7); round += 1) {
+  for (let round = 0; round < (smoke ? 1 : 5); round += 1) {
     for (const level of ["none", "standard"] as const) {
       const speed = child({ BITNET_MEMORY_TRACKING: level }, "decode", smoke ? "1" : "40");
       speeds[level].push(Number(speed));
