@@ -19,8 +19,8 @@ import {
 const smallModelSize = 32 << 20;
 /** Base 3 has to be so much faster to be chosen. */
 const gainMin = 1.03;
-/** The trial at a first load takes about twice this, memory made ready included. */
-const trialSeconds = 0.1;
+/** Of the passes in a first load's trial; making its memory ready takes as long again. */
+const trialSeconds = 0.05;
 
 export interface PackingChoice {
   /** `auto` measures once a machine; the others force one. */
