@@ -2,11 +2,12 @@
  * This engine and node-llama-cpp side by side, on files of random weights that the bench writes.
  *
  *   bun bench/peers.ts [--geometry 2b4t|110m] [--type TQ2_0|TQ1_0] [--threads 1|all]
- *                      [--what load|prefill|decode] [--rounds N] [--folder path] [--json] [--smoke]
+ *                      [--what load|prefill|decode] [--depth 0|2048] [--rounds N] [--folder path]
+ *                      [--json] [--smoke]
  *
- * Options may come several times; all values are the default. An engine is a process; they take
- * turns, with read bandwidth and int8 peak between. Decode is 64 greedy tokens, figures medians and
- * half the spread. --smoke: a tiny model, ours alone, as where npm cannot bring the other.
+ * All values are the default. An engine is a process; they take turns, with read bandwidth and
+ * int8 peak between. Decode is 64 greedy tokens, figures are medians with half the spread.
+ * --smoke: a tiny model, ours alone, as where npm cannot bring the other.
  */
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -27,7 +28,7 @@ import { randomGguf, type TernaryType } from "./peers/random-gguf.ts";
 import { type Loaded, type Request, Subject } from "./peers/subject.ts";
 import { geometries } from "./random-model.ts";
 
-const depths = [0, 2048] as const;
+const depthMax = 2048;
 const prefillSizes = [128, 512] as const;
 const decodeTokens = 64;
 
@@ -36,6 +37,7 @@ const choices = {
   type: ["TQ2_0", "TQ1_0"],
   threads: ["1", "all"],
   what: ["load", "prefill", "decode"],
+  depth: ["0", "2048"],
 } as const;
 
 const { values } = parseArgs({
@@ -44,6 +46,7 @@ const { values } = parseArgs({
     type: { type: "string", multiple: true },
     threads: { type: "string", multiple: true },
     what: { type: "string", multiple: true },
+    depth: { type: "string", multiple: true },
     rounds: { type: "string", default: "3" },
     folder: { type: "string", default: join(homedir(), ".cache", "bitnet-bun", "bench") },
     json: { type: "boolean", default: false },
@@ -56,6 +59,7 @@ const threadCounts = [
   ...new Set(chosen("threads").map((count) => (count === "all" ? coreInfo().threads : 1))),
 ];
 const what = chosen("what");
+const depths = chosen("depth").map(Number);
 const wantedGeometries = smoke ? (["smoke"] as const) : chosen("geometry");
 const wantedTypes = smoke ? (["TQ2_0"] as const) : chosen("type");
 const ours = [process.execPath, join(import.meta.dir, "peers", "ours.ts")];
@@ -123,7 +127,7 @@ async function measureModel(
     ...geometries[geometry],
     // Blocks of 256 weights, and room for the depths.
     ...(smoke && { hiddenSize: 256, intermediateSize: 512, headWidth: 64 }),
-    contextLength: depths[1] + 256,
+    contextLength: depthMax + 256,
   };
   const path = await randomGguf(folder, { name: geometry, config, type });
   const setup = { model: path, contextLength: config.contextLength, folder };
