@@ -79,6 +79,45 @@ pub const Op = enum(u16) {
     qr,
     svd,
     eigh,
+    neg,
+    abs,
+    floor,
+    ceil,
+    round,
+    sqrt,
+    exp,
+    log,
+    sin,
+    cos,
+    tan,
+    asin,
+    acos,
+    atan,
+    tanh,
+    erf,
+    sigmoid,
+    power,
+    modulo,
+    minimum,
+    maximum,
+    equal,
+    not_equal,
+    less,
+    less_equal,
+    reduce_sum,
+    reduce_product,
+    reduce_max,
+    reduce_min,
+    select,
+    arg_max,
+    arg_min,
+    cumulative_sum,
+    take,
+    scatter_add,
+    place,
+    sort,
+    random_uniform,
+    random_normal,
 };
 
 pub const Activation = @import("kernels/gated_activation.zig").Activation;
@@ -97,6 +136,12 @@ pub const Attrs = struct {
     pub const triangular_solve = @import("kernels/triangular_solve.zig").Attrs;
     pub const convert = @import("kernels/convert.zig").Attrs;
     pub const unpack_packed = @import("kernels/unpack_packed.zig").Attrs;
+    pub const reduce_sum = @import("kernels/reduce.zig").Attrs;
+    pub const reduce_product = @import("kernels/reduce.zig").Attrs;
+    pub const reduce_max = @import("kernels/reduce.zig").Attrs;
+    pub const reduce_min = @import("kernels/reduce.zig").Attrs;
+    pub const place = @import("kernels/place.zig").Attrs;
+    pub const sort = @import("kernels/sort.zig").Attrs;
 };
 
 /// The dtypes that values are cast among.

@@ -13,6 +13,7 @@ pub const bn_force_scalar = options.force_scalar;
 
 const table: LevelTable = .{
     .kernels = blk: {
+        @setEvalBranchQuota(100_000);
         var kernels: [level_table.op_count]task.Kernel = undefined;
         for (0..level_table.op_count) |index| kernels[index] = kernelOf(@enumFromInt(index));
         break :blk kernels;
@@ -22,13 +23,22 @@ const table: LevelTable = .{
     .probe_f32 = @import("kernels/probe.zig").probeF32,
 };
 
-fn kernelOf(op: abi.Op) task.Kernel {
+fn kernelOf(comptime op: abi.Op) task.Kernel {
+    const families = .{
+        .{ @import("kernels/elementwise.zig"), "Operation" },
+        .{ @import("kernels/unary.zig"), "Function" },
+        .{ @import("kernels/reduce.zig"), "Operation" },
+        .{ @import("kernels/arg_reduce.zig"), "Operation" },
+        .{ @import("kernels/random.zig"), "Distribution" },
+    };
+    inline for (families) |family| {
+        const Members = @field(family[0], family[1]);
+        if (@hasField(Members, @tagName(op))) {
+            return family[0].kernel(@field(Members, @tagName(op)));
+        }
+    }
     return switch (op) {
         .copy => @import("kernels/copy.zig").run,
-        .add => @import("kernels/elementwise.zig").add,
-        .sub => @import("kernels/elementwise.zig").sub,
-        .mul => @import("kernels/elementwise.zig").mul,
-        .div => @import("kernels/elementwise.zig").div,
         .softmax => @import("kernels/softmax.zig").run,
         .embedding => @import("kernels/embedding.zig").run,
         .rms_norm => @import("kernels/rms_norm.zig").run,
@@ -66,6 +76,13 @@ fn kernelOf(op: abi.Op) task.Kernel {
         .qr => @import("kernels/qr.zig").run,
         .svd => @import("kernels/svd.zig").run,
         .eigh => @import("kernels/eigh.zig").run,
+        .select => @import("kernels/select.zig").run,
+        .cumulative_sum => @import("kernels/cumulative_sum.zig").run,
+        .take => @import("kernels/take.zig").run,
+        .scatter_add => @import("kernels/scatter_add.zig").run,
+        .place => @import("kernels/place.zig").run,
+        .sort => @import("kernels/sort.zig").run,
+        else => @compileError("no kernel of " ++ @tagName(op)),
     };
 }
 

@@ -38,14 +38,42 @@ const likeFirst: OpRule = {
   outputs: ([x]) => [{ dtype: x!.dtype, dims: x!.dims }],
 };
 
-const elementwise: OpRule = {
-  outputs([a, b]) {
-    if (!sameDims(a!.dims, b!.dims) || a!.dtype !== b!.dtype) {
-      throw new Error(`operands differ: ${a} and ${b}; broadcast one to the other's shape`);
-    }
-    return [{ dtype: a!.dtype, dims: a!.dims }];
-  },
+/** Two operands of one shape to bools. */
+const comparison: OpRule = {
+  outputs: (inputs) => [{ dtype: "bool", dims: sameShape(inputs).dims }],
 };
+
+/** Without the last axes, as many as the attribute says. */
+const reduction: OpRule = {
+  outputs([x], { axes }) {
+    return [{ dtype: x!.dtype, dims: x!.dims.slice(0, x!.dims.length - Number(axes)) }];
+  },
+  work: ([x]) => elements(x!),
+};
+
+/** Without the last axis: an index into it. */
+const indexOfExtreme: OpRule = {
+  outputs: ([x]) => [{ dtype: "i32", dims: x!.dims.slice(0, -1) }],
+  work: ([x]) => elements(x!),
+};
+
+/** A function of each element, and what it costs beside an addition. */
+function unary(cost: number): OpRule {
+  return { ...likeFirst, work: (_, outputs) => cost * elements(outputs[0]!) };
+}
+
+const random: OpRule = { outputs: () => [null], work: (_, outputs) => 20 * elements(outputs[0]!) };
+
+const elementwise: OpRule = {
+  outputs: (inputs) => [sameShape(inputs)],
+};
+
+function sameShape([a, b]: readonly Value[]): OutputShape {
+  if (!sameDims(a!.dims, b!.dims) || a!.dtype !== b!.dtype) {
+    throw new Error(`operands differ: ${a} and ${b}; broadcast one to the other's shape`);
+  }
+  return { dtype: a!.dtype, dims: a!.dims };
+}
 
 /** Rows of the first operand by rows of the weight. */
 function matmul(weightAt: number): OpRule {
@@ -187,6 +215,57 @@ export const opTable: Record<OpName, OpRule> = {
     outputs: ([a], { vectors }) => eighShapes(a!, vectors === true),
     work: ([a]) => 10 * cubed(a!),
   },
+  neg: unary(1),
+  abs: unary(1),
+  floor: unary(1),
+  ceil: unary(1),
+  round: unary(1),
+  sqrt: unary(4),
+  exp: unary(20),
+  log: unary(20),
+  sin: unary(20),
+  cos: unary(20),
+  tan: unary(20),
+  asin: unary(20),
+  acos: unary(20),
+  atan: unary(20),
+  tanh: unary(20),
+  erf: unary(20),
+  sigmoid: unary(20),
+  power: elementwise,
+  modulo: elementwise,
+  minimum: elementwise,
+  maximum: elementwise,
+  equal: comparison,
+  not_equal: comparison,
+  less: comparison,
+  less_equal: comparison,
+  reduce_sum: reduction,
+  reduce_product: reduction,
+  reduce_max: reduction,
+  reduce_min: reduction,
+  select: { outputs: ([, a]) => [{ dtype: a!.dtype, dims: a!.dims }] },
+  arg_max: indexOfExtreme,
+  arg_min: indexOfExtreme,
+  cumulative_sum: likeFirst,
+  take: {
+    outputs: ([x, index]) => [{ dtype: x!.dtype, dims: [index!.dims[0]!, ...x!.dims.slice(1)] }],
+  },
+  scatter_add: {
+    outputs: ([base]) => [{ dtype: base!.dtype, dims: base!.dims }],
+    work: ([base, , x]) => elements(base!) + elements(x!),
+  },
+  place: { outputs: () => [null], serial: true },
+  sort: {
+    outputs: ([x]) => [
+      { dtype: x!.dtype, dims: x!.dims },
+      { dtype: "i32", dims: x!.dims },
+      { dtype: "i32", dims: x!.dims },
+    ],
+    work: ([x]) => 40 * elements(x!),
+  },
+  random_uniform: random,
+  random_normal: random,
 };
 
 /** What an op makes of operands, without recording it. */

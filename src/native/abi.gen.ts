@@ -1,6 +1,6 @@
 // Written by `zig build abi` from zig/abi.zig. Do not edit.
 
-export const abiHash = 0x0838703d;
+export const abiHash = 0x648cbf2b;
 export const blobMagic = 0x504e5442;
 export const noSym = 0xffff;
 export const noSlot = 0xffffffff;
@@ -119,6 +119,45 @@ export const Op = {
   qr: 39,
   svd: 40,
   eigh: 41,
+  neg: 42,
+  abs: 43,
+  floor: 44,
+  ceil: 45,
+  round: 46,
+  sqrt: 47,
+  exp: 48,
+  log: 49,
+  sin: 50,
+  cos: 51,
+  tan: 52,
+  asin: 53,
+  acos: 54,
+  atan: 55,
+  tanh: 56,
+  erf: 57,
+  sigmoid: 58,
+  power: 59,
+  modulo: 60,
+  minimum: 61,
+  maximum: 62,
+  equal: 63,
+  not_equal: 64,
+  less: 65,
+  less_equal: 66,
+  reduce_sum: 67,
+  reduce_product: 68,
+  reduce_max: 69,
+  reduce_min: 70,
+  select: 71,
+  arg_max: 72,
+  arg_min: 73,
+  cumulative_sum: 74,
+  take: 75,
+  scatter_add: 76,
+  place: 77,
+  sort: 78,
+  random_uniform: 79,
+  random_normal: 80,
 } as const;
 export type OpName = keyof typeof Op;
 
@@ -587,6 +626,12 @@ export const opAttrs = {
   triangular_solve: [["lower", "u32"], ["unit", "u32"]],
   convert: [["scale", "f32"], ["zero_point", "i32"], ["has_losses", "u32"]],
   unpack_packed: [["packing", "u32"], ["rows", "u32"], ["columns", "u32"]],
+  reduce_sum: [["axes", "u32"]],
+  reduce_product: [["axes", "u32"]],
+  reduce_max: [["axes", "u32"]],
+  reduce_min: [["axes", "u32"]],
+  place: [["offset", "u32"], ["stride_0", "i32"], ["stride_1", "i32"], ["stride_2", "i32"], ["stride_3", "i32"], ["stride_4", "i32"], ["stride_5", "i32"]],
+  sort: [["descending", "u32"]],
 } as const;
 
 /** The core's functions, in the words of bun:ffi. */

@@ -5,7 +5,14 @@
 
 import type { Value } from "../graph/index.ts";
 import type { OpName } from "../native/index.ts";
-import { computeDType, type DType, isFloat, promote, promoteNumber } from "./dtypes.ts";
+import {
+  type ComputeDType,
+  computeDType,
+  type DType,
+  isFloat,
+  promote,
+  promoteNumber,
+} from "./dtypes.ts";
 import { pending } from "./pending.ts";
 import { broadcastShapes, type Shape, sameShape, shapeOf } from "./shapes.ts";
 
@@ -23,22 +30,70 @@ export function binary(op: OpName, a: Operand, b: Operand): Value {
   return arithmetic(op, [a, b], commonDType(a, b));
 }
 
+/** A function of each element: integers become f32, but for `neg` and `abs`. */
+export function unary(op: OpName, x: Value): Value {
+  const own = x.dtype as DType;
+  const keepsIntegers = op === "neg" || op === "abs";
+  const dtype = isFloat(own) || keepsIntegers ? own : "f32";
+  return cast(pending.apply(op, [cast(x, computeDType(dtype))])[0]!, dtype);
+}
+
+/** a compared with b: bool. */
+export function compare(op: OpName, a: Operand, b: Operand): Value {
+  const { left, right } = operands([a, b], computeDType(commonDType(a, b)));
+  return pending.apply(op, [left, right])[0]!;
+}
+
+/** a where the condition holds, else b. */
+export function select(condition: Value, a: Operand, b: Operand): Value {
+  const dtype = commonDType(a, b);
+  const compute = computeDType(dtype);
+  const shape = broadcastShapes(
+    shapeOf(condition),
+    broadcastShapes(shapeOfOperand(a), shapeOfOperand(b)),
+  );
+  const inputs = [
+    broadcastTo(cast(condition, "bool"), shape),
+    operand(a, compute, shape),
+    operand(b, compute, shape),
+  ];
+  return cast(pending.apply("select", inputs)[0]!, dtype);
+}
+
+/** x^y; common whole and half exponents are made of products and roots. */
+export function power(x: Value, exponent: Operand): Value {
+  if (isFloat(x.dtype)) {
+    if (exponent === 2) return binary("mul", x, x);
+    if (exponent === 3) return binary("mul", binary("mul", x, x), x);
+    if (exponent === 0.5) return unary("sqrt", x);
+    if (exponent === -1) return divide(1, x);
+  }
+  return binary("power", x, exponent);
+}
+
 /** True division: integers divide as f32. */
 export function divide(a: Operand, b: Operand): Value {
   const common = commonDType(a, b);
   return arithmetic("div", [a, b], isFloat(common) ? common : "f32");
 }
 
-function arithmetic(op: OpName, [a, b]: [Operand, Operand], dtype: DType): Value {
-  const compute = computeDType(dtype);
-  const shape = broadcastShapes(shapeOfOperand(a), shapeOfOperand(b));
-  const left = operand(a, compute, shape);
-  const right = operand(b, compute, shape);
+function arithmetic(op: OpName, pair: [Operand, Operand], dtype: DType): Value {
+  const { left, right } = operands(pair, computeDType(dtype));
   return cast(pending.apply(op, [left, right])[0]!, dtype);
 }
 
-function operand(x: Operand, dtype: "f32" | "f64" | "i32", shape: Shape): Value {
+/** Both in one dtype and shape. */
+function operands([a, b]: [Operand, Operand], dtype: ComputeDType): { left: Value; right: Value } {
+  const shape = broadcastShapes(shapeOfOperand(a), shapeOfOperand(b));
+  return { left: operand(a, dtype, shape), right: operand(b, dtype, shape) };
+}
+
+function operand(x: Operand, dtype: ComputeDType, shape: Shape): Value {
   const value = typeof x === "number" ? pending.number(x, dtype) : cast(x, dtype);
+  return broadcastTo(value, shape);
+}
+
+function broadcastTo(value: Value, shape: Shape): Value {
   return sameShape(shapeOf(value), shape) ? value : value.broadcast(shape);
 }
 

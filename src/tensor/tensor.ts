@@ -4,13 +4,34 @@
  */
 import { BitNetError } from "../errors/index.ts";
 import { type Storage, Value } from "../graph/index.ts";
+import { gelu, logSoftmax, relu, relu2, silu, softmax } from "./activations.ts";
 import type { DType, TypedArray } from "./dtypes.ts";
-import { binary, cast, divide, type Operand } from "./elementwise.ts";
+import {
+  binary,
+  cast,
+  compare,
+  divide,
+  type Operand,
+  power,
+  select,
+  unary,
+} from "./elementwise.ts";
 import { type Index, indexed } from "./indexing.ts";
+import { matmul } from "./matmul.ts";
 import { contiguous, expand, permute, reshape, squeeze, unsqueeze } from "./movement.ts";
 import { pending } from "./pending.ts";
 import { formatElements, formatTensor } from "./print.ts";
 import { elementsOf, isComputed, type NestedArray, nested, onlyElement } from "./read.ts";
+import {
+  cumulativeSum,
+  indexOfExtreme,
+  logSumExp,
+  mean,
+  type ReduceOptions,
+  reduced,
+  type VarianceOptions,
+  variance,
+} from "./reductions.ts";
 import { broadcastShapes, formatShape, type Shape, sameShape, shapeOf, sizeOf } from "./shapes.ts";
 
 /** Another tensor, or a number, which takes this tensor's dtype. */
@@ -83,7 +104,220 @@ export class Tensor implements Disposable {
     return new Tensor(divide(this.value, operand(other)));
   }
 
-  /** The same elements in another dtype. */
+  /** The remainder with the divisor's sign, as Python has it. */
+  mod(other: TensorOperand): Tensor {
+    return new Tensor(binary("modulo", this.value, operand(other)));
+  }
+
+  pow(exponent: TensorOperand): Tensor {
+    return new Tensor(power(this.value, operand(exponent)));
+  }
+
+  /** The smaller of both, element by element; what is not a number is passed on. */
+  minimum(other: TensorOperand): Tensor {
+    return new Tensor(binary("minimum", this.value, operand(other)));
+  }
+
+  /** The larger of both, element by element; what is not a number is passed on. */
+  maximum(other: TensorOperand): Tensor {
+    return new Tensor(binary("maximum", this.value, operand(other)));
+  }
+
+  /** Within bounds, either of which may be left out. */
+  clip({ min, max }: { min?: TensorOperand; max?: TensorOperand }): Tensor {
+    const above = min === undefined ? this : this.maximum(min);
+    return max === undefined ? above : above.minimum(max);
+  }
+
+  eq(other: TensorOperand): Tensor {
+    return new Tensor(compare("equal", this.value, operand(other)));
+  }
+
+  ne(other: TensorOperand): Tensor {
+    return new Tensor(compare("not_equal", this.value, operand(other)));
+  }
+
+  lt(other: TensorOperand): Tensor {
+    return new Tensor(compare("less", this.value, operand(other)));
+  }
+
+  le(other: TensorOperand): Tensor {
+    return new Tensor(compare("less_equal", this.value, operand(other)));
+  }
+
+  gt(other: TensorOperand): Tensor {
+    return new Tensor(compare("less", operand(other), this.value));
+  }
+
+  ge(other: TensorOperand): Tensor {
+    return new Tensor(compare("less_equal", operand(other), this.value));
+  }
+
+  /** This where the condition holds, else the other. */
+  where(condition: Tensor, other: TensorOperand): Tensor {
+    return new Tensor(select(condition.value, this.value, operand(other)));
+  }
+
+  /** The product of matrices, the last two axes; the others broadcast. */
+  matmul(other: Tensor): Tensor {
+    return new Tensor(matmul(this.value, other.value));
+  }
+
+  neg(): Tensor {
+    return new Tensor(unary("neg", this.value));
+  }
+
+  abs(): Tensor {
+    return new Tensor(unary("abs", this.value));
+  }
+
+  floor(): Tensor {
+    return new Tensor(unary("floor", this.value));
+  }
+
+  ceil(): Tensor {
+    return new Tensor(unary("ceil", this.value));
+  }
+
+  /** To the nearest whole number, halves to the even one. */
+  round(): Tensor {
+    return new Tensor(unary("round", this.value));
+  }
+
+  sqrt(): Tensor {
+    return new Tensor(unary("sqrt", this.value));
+  }
+
+  exp(): Tensor {
+    return new Tensor(unary("exp", this.value));
+  }
+
+  log(): Tensor {
+    return new Tensor(unary("log", this.value));
+  }
+
+  sin(): Tensor {
+    return new Tensor(unary("sin", this.value));
+  }
+
+  cos(): Tensor {
+    return new Tensor(unary("cos", this.value));
+  }
+
+  tan(): Tensor {
+    return new Tensor(unary("tan", this.value));
+  }
+
+  asin(): Tensor {
+    return new Tensor(unary("asin", this.value));
+  }
+
+  acos(): Tensor {
+    return new Tensor(unary("acos", this.value));
+  }
+
+  atan(): Tensor {
+    return new Tensor(unary("atan", this.value));
+  }
+
+  tanh(): Tensor {
+    return new Tensor(unary("tanh", this.value));
+  }
+
+  erf(): Tensor {
+    return new Tensor(unary("erf", this.value));
+  }
+
+  sigmoid(): Tensor {
+    return new Tensor(unary("sigmoid", this.value));
+  }
+
+  relu(): Tensor {
+    return new Tensor(relu(this.value));
+  }
+
+  relu2(): Tensor {
+    return new Tensor(relu2(this.value));
+  }
+
+  silu(): Tensor {
+    return new Tensor(silu(this.value));
+  }
+
+  gelu(approximate: "none" | "tanh" = "none"): Tensor {
+    return new Tensor(gelu(this.value, approximate));
+  }
+
+  softmax(axis = -1): Tensor {
+    return new Tensor(softmax(this.value, axis));
+  }
+
+  logSoftmax(axis = -1): Tensor {
+    return new Tensor(logSoftmax(this.value, axis));
+  }
+
+  /** Over all axes, or those named; integers count in i32. */
+  sum(options?: ReduceOptions): Tensor {
+    return new Tensor(reduced("reduce_sum", this.value, options));
+  }
+
+  prod(options?: ReduceOptions): Tensor {
+    return new Tensor(reduced("reduce_product", this.value, options));
+  }
+
+  max(options?: ReduceOptions): Tensor {
+    return new Tensor(reduced("reduce_max", this.value, options));
+  }
+
+  min(options?: ReduceOptions): Tensor {
+    return new Tensor(reduced("reduce_min", this.value, options));
+  }
+
+  mean(options?: ReduceOptions): Tensor {
+    return new Tensor(mean(this.value, options));
+  }
+
+  /** The mean square distance from the mean; `correction: 1` for that of a sample. */
+  var(options?: VarianceOptions): Tensor {
+    return new Tensor(variance(this.value, options));
+  }
+
+  std(options?: VarianceOptions): Tensor {
+    return new Tensor(unary("sqrt", variance(this.value, options)));
+  }
+
+  logSumExp(options?: ReduceOptions): Tensor {
+    return new Tensor(logSumExp(this.value, options));
+  }
+
+  /** Whether any element is not 0. */
+  any(options?: ReduceOptions): Tensor {
+    return new Tensor(cast(reduced("reduce_max", cast(this.ne(0).value, "i32"), options), "bool"));
+  }
+
+  /** Whether no element is 0. */
+  all(options?: ReduceOptions): Tensor {
+    return new Tensor(cast(reduced("reduce_min", cast(this.ne(0).value, "i32"), options), "bool"));
+  }
+
+  /** Where the largest element is: the first of equals. */
+  argmax(axis?: number): Tensor {
+    return new Tensor(indexOfExtreme("arg_max", this.value, axis));
+  }
+
+  argmin(axis?: number): Tensor {
+    return new Tensor(indexOfExtreme("arg_min", this.value, axis));
+  }
+
+  /** Running sums along an axis. */
+  cumsum(axis: number): Tensor {
+    return new Tensor(cumulativeSum(this.value, axis));
+  }
+
+  /**
+   * The same elements in another dtype: floats round half to even, also to integers, which stop at
+   * their limits; what is not a number becomes 0, and any number but 0 is true.
+   */
   to(dtype: DType): Tensor {
     return new Tensor(cast(this.value, dtype));
   }

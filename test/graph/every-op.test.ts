@@ -23,6 +23,11 @@ const rowless = [
   "pack_ternary",
   "pack_nibbles",
   "unpack_packed",
+  "scatter_add",
+  "place",
+  "sort",
+  "random_uniform",
+  "random_normal",
 ];
 
 /** Largest difference between levels, for ops that may fuse multiply and add. */

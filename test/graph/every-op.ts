@@ -122,6 +122,55 @@ const recorders: Record<OpName, (recording: Recording) => void> = {
     r.into([r.f32("x", width)], [codes], attrs);
   },
   pack_tile3: (r) => r.into([r.input("codes", "i8", [outputs, width])], [r.packed("tile3")]),
+  neg: (r) => r.one([r.f32("x", width)]),
+  abs: (r) => r.one([r.f32("x", width)]),
+  floor: (r) => r.one([r.f32("x", width)]),
+  ceil: (r) => r.one([r.f32("x", width)]),
+  round: (r) => r.one([r.f32("x", width)]),
+  sqrt: (r) => r.one([r.f32("x", width)]),
+  exp: (r) => r.one([r.f32("x", width)]),
+  log: (r) => r.one([r.f32("x", width)]),
+  sin: (r) => r.one([r.f32("x", width)]),
+  cos: (r) => r.one([r.f32("x", width)]),
+  tan: (r) => r.one([r.f32("x", width)]),
+  asin: (r) => r.one([r.f32("x", width)]),
+  acos: (r) => r.one([r.f32("x", width)]),
+  atan: (r) => r.one([r.f32("x", width)]),
+  tanh: (r) => r.one([r.f32("x", width)]),
+  erf: (r) => r.one([r.f32("x", width)]),
+  sigmoid: (r) => r.one([r.f32("x", width)]),
+  power: (r) => r.one([r.f32("x", width), r.f32("z", width)]),
+  modulo: (r) => r.one([r.f32("x", width), r.f32("z", width)]),
+  minimum: (r) => r.one([r.f32("x", width), r.f32("z", width)]),
+  maximum: (r) => r.one([r.f32("x", width), r.f32("z", width)]),
+  equal: (r) => r.one([r.f32("x", width), r.f32("z", width)]),
+  not_equal: (r) => r.one([r.f32("x", width), r.f32("z", width)]),
+  less: (r) => r.one([r.f32("x", width), r.f32("z", width)]),
+  less_equal: (r) => r.one([r.f32("x", width), r.f32("z", width)]),
+  reduce_sum: (r) => r.one([r.f32("x", width)], { axes: 1 }),
+  reduce_product: (r) => r.one([r.f32("x", width)], { axes: 1 }),
+  reduce_max: (r) => r.one([r.f32("x", width)], { axes: 1 }),
+  reduce_min: (r) => r.one([r.f32("x", width)], { axes: 1 }),
+  select: (r) => {
+    const [x, z] = [r.f32("x", width), r.f32("z", width)];
+    r.one([r.graph.one("less", [x, z]), x, z]);
+  },
+  arg_max: (r) => r.one([r.f32("x", width)]),
+  arg_min: (r) => r.one([r.f32("x", width)]),
+  cumulative_sum: (r) => r.one([r.f32("x", width)]),
+  take: (r) => r.one([r.fixed("x", 9, width), r.ids("rows")]),
+  scatter_add: (r) => r.one([r.fixed("base", 9, width), r.ids("rows"), r.f32("x", width)]),
+  place: (r) => {
+    const whole = r.graph.output("whole", "f32", [3, width]);
+    const attrs = { offset: 1, stride_0: 3, stride_1: 0, stride_2: 0, stride_3: 0, stride_4: 0 };
+    r.into([r.fixed("part", 7)], [whole], { ...attrs, stride_5: 0 });
+  },
+  sort: (r) => {
+    const x = r.fixed("x", 3, width);
+    r.one([x], { descending: 0 });
+  },
+  random_uniform: (r) => r.into([r.key()], [r.graph.output("y", "f32", [7, width])]),
+  random_normal: (r) => r.into([r.key()], [r.graph.output("y", "f64", [7, width])]),
 };
 
 /** Ops whose last output is room to work in, and nothing to compare. */
@@ -162,6 +211,10 @@ class Recording {
     if (dtype === "i32" || dtype === "u32") bytes.fill(0);
     this.inputs[name] = dtype === "f32" ? normals(bytes.length / 4, bytes.length) : bytes;
     return value;
+  }
+
+  key(): Value {
+    return this.input("key", "u32", [4]);
   }
 
   f32(name: string, columns: number): Value {

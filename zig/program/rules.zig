@@ -7,6 +7,7 @@ const cast = @import("../kernels/cast.zig");
 const case_types = @import("case.zig");
 const dense_rules = @import("dense_rules.zig");
 const head_rules = @import("head_rules.zig");
+const tensor_rules = @import("tensor_rules.zig");
 const validation = @import("validate.zig");
 const packing_count = @import("../kernels/unpack_packed.zig").packing_count;
 
@@ -34,14 +35,14 @@ pub fn attrWords(op: abi.Op) u32 {
 pub fn allowsInPlace(op: abi.Op) bool {
     return switch (op) {
         .add, .sub, .mul, .div => true,
-        else => false,
+        else => tensor_rules.allowsInPlace(op),
     };
 }
 
 pub fn check(case: Case, op: abi.Op) Error!void {
     switch (op) {
         .copy => try copy(case),
-        .add, .sub, .mul, .div => try elementwise(case),
+        .add, .sub, .mul, .div => try tensor_rules.check(case, op),
         .softmax => try softmax(case),
         .embedding => try embedding(case),
         .rms_norm => try rmsNorm(case),
@@ -79,6 +80,7 @@ pub fn check(case: Case, op: abi.Op) Error!void {
         .qr => try dense_rules.qr(case),
         .svd => try dense_rules.svd(case),
         .eigh => try dense_rules.eigh(case),
+        else => try tensor_rules.check(case, op),
     }
 }
 
@@ -92,16 +94,6 @@ fn copy(case: Case) Error!void {
     try require(dtype == to or castable);
     const dims = try case.strided(x, dtype, x.rank);
     try sameAll(dims, try case.strided(y, to, x.rank));
-}
-
-fn elementwise(case: Case) Error!void {
-    try case.counts(2, 1);
-    const y = case.out(0);
-    const dtype = case.blob.dtype(y);
-    try require(dtype == .f32 or dtype == .i32);
-    const dims = try case.strided(y, dtype, y.rank);
-    try sameAll(dims, try case.strided(case.in(0), dtype, y.rank));
-    try sameAll(dims, try case.strided(case.in(1), dtype, y.rank));
 }
 
 fn softmax(case: Case) Error!void {

@@ -1,0 +1,50 @@
+/** Activations as formulas over elementwise ops, in the value's own dtype. */
+import type { Value } from "../graph/index.ts";
+import { binary, divide, unary } from "./elementwise.ts";
+import { logSumExp, reduced } from "./reductions.ts";
+
+/** max(x, 0) */
+export function relu(x: Value): Value {
+  return binary("maximum", x, 0);
+}
+
+/** max(x, 0)^2 */
+export function relu2(x: Value): Value {
+  const positive = relu(x);
+  return binary("mul", positive, positive);
+}
+
+/** x / (1 + e^-x) */
+export function silu(x: Value): Value {
+  return binary("mul", x, unary("sigmoid", x));
+}
+
+/**
+ * x times the normal distribution's share below it: x (1 + erf(x / sqrt 2)) / 2, or its
+ * approximation x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2.
+ * Source: Hendrycks and Gimpel, "Gaussian error linear units", arXiv 1606.08415.
+ */
+export function gelu(x: Value, approximate: "none" | "tanh" = "none"): Value {
+  const inner =
+    approximate === "none"
+      ? unary("erf", binary("mul", x, Math.SQRT1_2))
+      : unary("tanh", binary("mul", cubic(x), Math.sqrt(2 / Math.PI)));
+  return binary("mul", binary("mul", x, 0.5), binary("add", inner, 1));
+}
+
+function cubic(x: Value): Value {
+  const cube = binary("mul", x, binary("mul", x, x));
+  return binary("add", x, binary("mul", cube, 0.044715));
+}
+
+/** e^x / sum(e^x) along an axis, the largest element taken off first. */
+export function softmax(x: Value, axis: number): Value {
+  const most = reduced("reduce_max", x, { axes: axis, keepDims: true });
+  const shares = unary("exp", binary("sub", x, most));
+  return divide(shares, reduced("reduce_sum", shares, { axes: axis, keepDims: true }));
+}
+
+/** x - log(sum(e^x)) along an axis. */
+export function logSoftmax(x: Value, axis: number): Value {
+  return binary("sub", x, logSumExp(x, { axes: axis, keepDims: true }));
+}

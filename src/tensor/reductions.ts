@@ -1,0 +1,157 @@
+/**
+ * Reductions over any axes. Kernels reduce the last axes, so the others are brought in front by a
+ * view. Sums of f16 and bf16 are made in f32; bool and the small integers count in i32, which
+ * wraps.
+ */
+import { BitNetError } from "../errors/index.ts";
+import type { Value } from "../graph/index.ts";
+import type { OpName } from "../native/index.ts";
+import { computeDType, type DType, isFloat } from "./dtypes.ts";
+import { binary, cast, divide, unary } from "./elementwise.ts";
+import { contiguous, permute } from "./movement.ts";
+import { pending } from "./pending.ts";
+import {
+  formatShape,
+  isContiguous,
+  normalizeAxes,
+  normalizeAxis,
+  type Shape,
+  shapeOf,
+  sizeOf,
+} from "./shapes.ts";
+
+export interface ReduceOptions {
+  /** Every axis by default. */
+  axes?: number | readonly number[];
+  /** Reduced axes stay, with one element. */
+  keepDims?: boolean;
+}
+
+/** A sum longer than this is made of the sums of its parts, which threads share. */
+const partSize = 1 << 16;
+
+/** sum, product, largest or smallest over the axes. */
+export function reduced(op: OpName, x: Value, options: ReduceOptions = {}): Value {
+  const axes = normalizeAxes(options.axes, x.dims.length);
+  const compute = computeDType(x.dtype as DType);
+  const dtype = isFloat(x.dtype) ? (x.dtype as DType) : "i32";
+  const wide = cast(x, compute);
+  const shape = shapeOf(x);
+  const kept = shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
+  const whole = kept.length === 0 && sizeOf(shape) > 2 * partSize && isContiguous(wide);
+  const y = whole ? wholeReduced(op, wide) : overLast(op, permute(wide, [...kept, ...axes]), axes);
+  return cast(options.keepDims ? withAxes(y, shape, axes) : y, dtype);
+}
+
+function overLast(op: OpName, x: Value, axes: Shape): Value {
+  if (axes.length === 0) return x;
+  return pending.apply(op, [x], { attrs: { axes: axes.length } })[0]!;
+}
+
+/** All of a long vector: equal parts side by side, then the parts and what is left over. */
+function wholeReduced(op: OpName, x: Value): Value {
+  const count = sizeOf(shapeOf(x));
+  const parts = Math.floor(count / partSize);
+  const attrs = { axes: 1 };
+  const rows = x.view({ dims: [parts, partSize], strides: [partSize, 1] });
+  const sums = pending.apply(op, [rows], { attrs })[0]!;
+  const total = pending.apply(op, [sums], { attrs })[0]!;
+  if (parts * partSize === count) return total;
+  const tail = x
+    .view({ dims: [count], strides: [1] })
+    .slice(0, parts * partSize, count - parts * partSize);
+  const rest = pending.apply(op, [tail], { attrs })[0]!;
+  return pending.apply(pairwise[op]!, [total, rest])[0]!;
+}
+
+/** How two results of a reduction become one. */
+const pairwise: Partial<Record<OpName, OpName>> = {
+  reduce_sum: "add",
+  reduce_product: "mul",
+  reduce_max: "maximum",
+  reduce_min: "minimum",
+};
+
+/** The reduced axes back in their places, with one element each. */
+function withAxes(y: Value, shape: Shape, axes: Shape): Value {
+  const dims = shape.map((extent, axis) => (axes.includes(axis) ? 1 : extent));
+  const strides: number[] = [];
+  let own = 0;
+  for (const axis of shape.keys()) strides.push(axes.includes(axis) ? 0 : y.strides[own++]!);
+  return y.view({ dims, strides });
+}
+
+/** The sum over the number of elements; integers give f32. */
+export function mean(x: Value, options: ReduceOptions = {}): Value {
+  const dtype = isFloat(x.dtype) ? (x.dtype as DType) : "f32";
+  const wide = cast(x, computeDType(dtype));
+  const sum = reduced("reduce_sum", wide, options);
+  return cast(divide(sum, countOf(x, options)), dtype);
+}
+
+export interface VarianceOptions extends ReduceOptions {
+  /** What is taken from the count before dividing: 0 by default, 1 for a sample's variance. */
+  correction?: number;
+}
+
+/** The mean square distance from the mean, in two passes. */
+export function variance(x: Value, { correction = 0, ...options }: VarianceOptions = {}): Value {
+  const dtype = isFloat(x.dtype) ? (x.dtype as DType) : "f32";
+  const wide = cast(x, computeDType(dtype));
+  const centre = mean(wide, { ...options, keepDims: true });
+  const distance = binary("sub", wide, centre);
+  const sum = reduced("reduce_sum", binary("mul", distance, distance), options);
+  return cast(divide(sum, Math.max(0, countOf(x, options) - correction)), dtype);
+}
+
+/** log(sum(exp(x))), safe from overflow. */
+export function logSumExp(x: Value, options: ReduceOptions = {}): Value {
+  const most = reduced("reduce_max", x, { ...options, keepDims: true });
+  const sum = reduced("reduce_sum", unary("exp", binary("sub", x, most)), options);
+  const largest = reduced("reduce_max", x, options);
+  return binary("add", unary("log", sum), largest);
+}
+
+/** Where the extreme lies: along one axis, or counted row by row over all elements. */
+export function indexOfExtreme(op: "arg_max" | "arg_min", x: Value, axis?: number): Value {
+  const wide = cast(x, computeDType(x.dtype as DType));
+  if (sizeOf(shapeOf(x)) === 0) {
+    throw new BitNetError(
+      "tensor/shape-mismatch",
+      `${op} of a tensor ${formatShape(shapeOf(x))}: there is no element`,
+    );
+  }
+  if (axis === undefined) {
+    const flat = contiguous(wide).view({ dims: [sizeOf(shapeOf(x))], strides: [1] });
+    return pending.apply(op, [flat])[0]!;
+  }
+  return pending.apply(op, [lastAxis(wide, axis)])[0]!;
+}
+
+/** Running sums along an axis. */
+export function cumulativeSum(x: Value, axis: number): Value {
+  const dtype = isFloat(x.dtype) ? (x.dtype as DType) : "i32";
+  const turned = lastAxis(cast(x, computeDType(dtype)), axis);
+  const sums = pending.apply("cumulative_sum", [turned])[0]!;
+  return cast(axisBack(sums, axis), dtype);
+}
+
+/** A view with the axis last. */
+export function lastAxis(x: Value, axis: number): Value {
+  const at = normalizeAxis(axis, x.dims.length);
+  const others = x.dims.map((_, index) => index).filter((index) => index !== at);
+  return permute(x, [...others, at]);
+}
+
+/** Undoes `lastAxis`. */
+export function axisBack(x: Value, axis: number): Value {
+  const at = normalizeAxis(axis, x.dims.length);
+  const order = x.dims.map((_, index) => index).slice(0, -1);
+  order.splice(at, 0, x.dims.length - 1);
+  return permute(x, order);
+}
+
+function countOf(x: Value, { axes }: ReduceOptions): number {
+  const shape = shapeOf(x);
+  return normalizeAxes(axes, shape.length).reduce((count, axis) => count * shape[axis]!, 1);
+}

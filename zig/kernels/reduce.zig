@@ -1,0 +1,274 @@
+//! y[i] = sum, product, largest or smallest of x[i, j] over all j, where j runs over the last
+//! `axes` axes of x: x (kept..., reduced...) by any strides, y (kept...) of the same dtype, f32,
+//! f64 or i32. Nothing to reduce gives 0, 1, -inf or inf (for i32 the least and the largest).
+//!
+//! f32 is summed in f64, f64 with the rounding errors of all additions added at the end, integers
+//! wrap. Sixteen lanes take the elements of a row in turn and are folded by halves; columns are
+//! summed row by row. What is not a number wins every comparison. No sum is split among workers:
+//! units of work are spans of up to 1024 outputs.
+
+const std = @import("std");
+const lanes = @import("lanes.zig");
+const strided = @import("strided.zig");
+const task_types = @import("task.zig");
+
+const Task = task_types.Task;
+const View = task_types.View;
+const width = lanes.width;
+const span_max = 1024;
+
+pub const Attrs = extern struct { axes: u32 };
+
+pub const Operation = enum { reduce_sum, reduce_product, reduce_max, reduce_min };
+
+/// The kernel of an operation, whose name is the op's.
+pub fn kernel(comptime operation: Operation) task_types.Kernel {
+    return struct {
+        fn run(task: *const Task) callconv(.c) void {
+            switch (task.in(0).dtype) {
+                .f32 => Reduction(f32, operation).run(task),
+                .f64 => Reduction(f64, operation).run(task),
+                .i32 => Reduction(i32, operation).run(task),
+                else => unreachable,
+            }
+        }
+    }.run;
+}
+
+/// The first axes of a view, or the others.
+pub fn axesOf(view: *const View, start: usize, end: usize) View {
+    var part = view.*;
+    part.rank = @intCast(end - start);
+    part.dims = @splat(0);
+    part.strides = @splat(0);
+    for (start..end) |axis| {
+        part.dims[axis - start] = view.dims[axis];
+        part.strides[axis - start] = view.strides[axis];
+    }
+    return part;
+}
+
+fn Reduction(comptime T: type, comptime operation: Operation) type {
+    // Sums of what rounds are kept wider than they are asked for.
+    const Wide = if (T == f32) f64 else T;
+    const compensated = T == f64 and operation == .reduce_sum;
+    const identity: Wide = switch (operation) {
+        .reduce_sum => 0,
+        .reduce_product => 1,
+        .reduce_max => if (T == i32) std.math.minInt(i32) else -std.math.inf(Wide),
+        .reduce_min => if (T == i32) std.math.maxInt(i32) else std.math.inf(Wide),
+    };
+    return struct {
+        const Lanes = @Vector(width, Wide);
+        const Sum = struct {
+            lanes: Lanes = @splat(identity),
+            /// What the additions lost, where that is kept.
+            lost: Lanes = @splat(0),
+
+            inline fn take(sum: *Sum, x: Lanes) void {
+                const before = sum.lanes;
+                sum.lanes = both(before, x);
+                if (compensated) sum.lost += lossOf(before, x, sum.lanes);
+            }
+
+            fn fold(sum: Sum) Wide {
+                const total = halves(sum.lanes);
+                if (!compensated) return total;
+                const lost = halves(sum.lost);
+                return if (std.math.isFinite(lost)) total + lost else total;
+            }
+        };
+
+        inline fn both(a: Lanes, b: Lanes) Lanes {
+            return switch (operation) {
+                .reduce_sum => if (T == i32) a +% b else a + b,
+                .reduce_product => if (T == i32) a *% b else a * b,
+                .reduce_max => extreme(a, b, @max(a, b)),
+                .reduce_min => extreme(a, b, @min(a, b)),
+            };
+        }
+
+        inline fn extreme(a: Lanes, b: Lanes, y: Lanes) Lanes {
+            if (T == i32) return y;
+            return @select(Wide, a != a, a, @select(Wide, b != b, b, y));
+        }
+
+        /// What a + b = y rounded away. Source: Knuth, TAOCP 2, 4.2.2, theorem B.
+        inline fn lossOf(a: Lanes, b: Lanes, y: Lanes) Lanes {
+            const from_b = y - a;
+            return (a - (y - from_b)) + (b - from_b);
+        }
+
+        fn halves(sum: Lanes) Wide {
+            var v = sum;
+            inline for (.{ 8, 4, 2, 1 }) |step| {
+                var other: Lanes = @splat(identity);
+                inline for (0..step) |i| other[i] = v[i + step];
+                v = both(v, other);
+            }
+            return v[0];
+        }
+
+        fn run(task: *const Task) void {
+            const x = task.in(0);
+            const y = task.out(0);
+            const kept = axesOf(x, 0, y.rank);
+            const reduced = axesOf(x, y.rank, x.rank);
+            const outputs = strided.Walk(2).init(.{ &kept, y });
+            const terms = strided.Walk(1).init(.{&reduced});
+            const rows_adjoin = terms.strides[0][terms.rank - 1] == 1;
+            const share = task.share(outputs.unitCount());
+            for (share.start..share.end) |unit| {
+                const span = outputs.span(unit);
+                const to = span.pointer(T, y, 1);
+                if (!rows_adjoin and span.strides[0] == 1) {
+                    sumColumns(span.pointer(T, x, 0), to, &terms, span);
+                    continue;
+                }
+                for (0..span.count) |i| {
+                    const index: i64 = @intCast(i);
+                    const from = strided.move(T, span.pointer(T, x, 0), index * span.strides[0]);
+                    const total = sumRow(from, &terms);
+                    strided.move(T, to, index * span.strides[1])[0] = narrow(total);
+                }
+            }
+        }
+
+        fn narrow(x: Wide) T {
+            return if (T == f32) @floatCast(x) else x;
+        }
+
+        fn sumRow(x: [*]T, terms: *const strided.Walk(1)) Wide {
+            var sum: Sum = .{};
+            for (0..terms.unitCount()) |unit| {
+                const span = terms.span(unit);
+                const from = strided.move(T, x, span.offsets[0]);
+                var done: usize = 0;
+                if (span.strides[0] == 1) {
+                    while (done + width <= span.count) : (done += width) {
+                        sum.take(widen(from[done..][0..width].*));
+                    }
+                }
+                while (done < span.count) : (done += width) {
+                    var lane: [width]Wide = @splat(identity);
+                    for (0..@min(width, span.count - done)) |i| {
+                        const at = @as(i64, @intCast(done + i)) * span.strides[0];
+                        lane[i] = strided.move(T, from, at)[0];
+                    }
+                    sum.take(lane);
+                }
+            }
+            return sum.fold();
+        }
+
+        inline fn widen(x: @Vector(width, T)) Lanes {
+            return x;
+        }
+
+        /// Outputs that lie one beside the other: whole rows are added to a row of sums.
+        fn sumColumns(
+            x: [*]T,
+            y: [*]T,
+            terms: *const strided.Walk(1),
+            outputs: strided.Span(2),
+        ) void {
+            var sums: [span_max / width]Sum = @splat(.{});
+            for (0..terms.unitCount()) |unit| {
+                const span = terms.span(unit);
+                for (0..span.count) |j| {
+                    const at = span.offsets[0] + @as(i64, @intCast(j)) * span.strides[0];
+                    takeRow(&sums, strided.move(T, x, at)[0..outputs.count]);
+                }
+            }
+            for (0..outputs.count) |i| {
+                const sum = &sums[i / width];
+                const lost = @as([width]Wide, sum.lost)[i % width];
+                const total = @as([width]Wide, sum.lanes)[i % width];
+                const whole = if (compensated and std.math.isFinite(lost)) total + lost else total;
+                strided.move(T, y, @as(i64, @intCast(i)) * outputs.strides[1])[0] = narrow(whole);
+            }
+        }
+
+        inline fn takeRow(sums: []Sum, row: []const T) void {
+            var done: usize = 0;
+            while (done + width <= row.len) : (done += width) {
+                sums[done / width].take(widen(row[done..][0..width].*));
+            }
+            if (done == row.len) return;
+            var lane: [width]Wide = @splat(identity);
+            for (row[done..], 0..) |value, i| lane[i] = value;
+            sums[done / width].take(lane);
+        }
+    };
+}
+
+const testing = @import("testing.zig");
+
+test "reduce: rows, columns and both, as the plain loop has it, however the work is split" {
+    const dims = [_]u32{ 5, 70, 33 };
+    var x: [5 * 70 * 33]f32 = undefined;
+    testing.fillNormal(f32, &x, 3, 1);
+    const whole = testing.dense(f32, &x, &dims);
+    var y: [5 * 70]f32 = undefined;
+    const bytes = [_][]u8{std.mem.sliceAsBytes(&y)};
+    const rows = testing.dense(f32, &y, &.{ 5, 70 });
+    try testing.runSplit(kernel(.reduce_sum), &.{whole}, &.{rows}, Attrs{ .axes = 1 }, &bytes);
+    for (y, 0..) |got, r| {
+        var sum: f64 = 0;
+        for (x[r * 33 ..][0..33]) |value| sum += value;
+        try std.testing.expectApproxEqAbs(sum, got, 1e-6);
+    }
+    // (33, 70, 5) seen as (33, 5, 70): the last axis is reduced, outputs lie apart.
+    const turned = testing.strided(f32, &x, &.{ 70, 33, 5 }, &.{ 33, 1, 70 * 33 });
+    var z: [70 * 33]f32 = undefined;
+    const columns = testing.dense(f32, &z, &.{ 70, 33 });
+    const column_bytes = [_][]u8{std.mem.sliceAsBytes(&z)};
+    const attrs: Attrs = .{ .axes = 1 };
+    try testing.runSplit(kernel(.reduce_max), &.{turned}, &.{columns}, attrs, &column_bytes);
+    for (z, 0..) |got, i| {
+        var most: f32 = x[i];
+        for (1..5) |k| most = @max(most, x[k * 70 * 33 + i]);
+        try std.testing.expectEqual(most, got);
+    }
+}
+
+test "reduce: sums of many equal numbers do not drift, in f32 as in f64" {
+    var one: [1]f32 = .{0.1};
+    var sum: [1]f32 = undefined;
+    const many = testing.strided(f32, &one, &.{ 1, 4_000_000 }, &.{ 0, 0 });
+    const out = testing.dense(f32, &sum, &.{1});
+    _ = testing.run(kernel(.reduce_sum), &.{many}, &.{out}, Attrs{ .axes = 1 }, .{});
+    const tenth: f64 = one[0];
+    try std.testing.expectEqual(@as(f32, @floatCast(4_000_000 * tenth)), sum[0]);
+    var wide: [1]f64 = .{0.1};
+    var total: [1]f64 = undefined;
+    const more = testing.strided(f64, &wide, &.{ 1, 1_000_000 }, &.{ 0, 0 });
+    const to = testing.dense(f64, &total, &.{1});
+    _ = testing.run(kernel(.reduce_sum), &.{more}, &.{to}, Attrs{ .axes = 1 }, .{});
+    try std.testing.expectEqual(@as(f64, 100_000), total[0]);
+}
+
+test "reduce: nothing gives the neutral element, what is not a number wins, integers wrap" {
+    var none: [1]f32 = .{3};
+    var y: [2]f32 = undefined;
+    const empty = testing.dense(f32, none[0..0], &.{ 2, 0 });
+    const out = testing.dense(f32, &y, &.{2});
+    const inf = std.math.inf(f32);
+    inline for (.{ .reduce_sum, .reduce_product, .reduce_max, .reduce_min }, .{ 0, 1, -inf, inf }) |
+        operation,
+        want,
+    | {
+        _ = testing.run(kernel(operation), &.{empty}, &.{out}, Attrs{ .axes = 1 }, .{});
+        try std.testing.expectEqual([2]f32{ want, want }, y);
+    }
+    var x = [_]f32{ 1, std.math.nan(f32), 3, 4, 5, 6 };
+    const rows = testing.dense(f32, &x, &.{ 2, 3 });
+    _ = testing.run(kernel(.reduce_min), &.{rows}, &.{out}, Attrs{ .axes = 1 }, .{});
+    try std.testing.expect(std.math.isNan(y[0]) and y[1] == 4);
+    var whole = [_]i32{ std.math.maxInt(i32), 1 };
+    var sum: [1]i32 = undefined;
+    const pair = testing.dense(i32, &whole, &.{ 1, 2 });
+    const to = testing.dense(i32, &sum, &.{1});
+    _ = testing.run(kernel(.reduce_sum), &.{pair}, &.{to}, Attrs{ .axes = 1 }, .{});
+    try std.testing.expectEqual(@as(i32, std.math.minInt(i32)), sum[0]);
+}
