@@ -1,4 +1,5 @@
-//! Builds the core: kernels once for each instruction-set level, then one shared library.
+//! Builds the core: kernels once for each instruction-set level, or where no integers are multiplied
+//! once for each width of vectors, then one shared library.
 //!
 //!   zig build                      the library, into zig-out
 //!   zig build -Dlevels=scalar -Dlevels=avx2    with these levels alone, which is quicker
@@ -7,9 +8,11 @@
 
 const std = @import("std");
 
-/// One compilation of the kernels; names as in abi.zig's `Isa`.
+/// One compilation of the kernels that multiply integers; names as in abi.zig's `Isa`. The other
+/// kernels are compiled once for each `width`, for its model.
 const Level = struct {
     name: []const u8,
+    width: []const u8,
     model: ?*const std.Target.Cpu.Model = null,
     features: std.Target.Cpu.Feature.Set = .empty,
     force_scalar: bool = false,
@@ -75,13 +78,23 @@ fn addCore(
         .link_libc = os != .linux,
     });
     var names: std.ArrayList([]const u8) = .empty;
+    var widths: std.ArrayList([]const u8) = .empty;
     for (levelsOf(target.result.cpu.arch)) |level| {
         if (choice.wanted) |wanted| if (!contains(wanted, level.name)) continue;
-        core.addObject(addLevel(b, target, level));
+        core.addObject(addKernels(b, target, level, "level.zig"));
+        if (!contains(widths.items, level.width)) {
+            core.addObject(addKernels(b, target, .{
+                .name = level.width,
+                .width = level.width,
+                .model = level.model,
+            }, "level_floats.zig"));
+        }
         names.append(b.allocator, level.name) catch @panic("out of memory");
+        widths.append(b.allocator, level.width) catch @panic("out of memory");
     }
     const options = b.addOptions();
     options.addOption([]const []const u8, "levels", names.items);
+    options.addOption([]const []const u8, "widths", widths.items);
     core.addOptions("core_options", options);
     const library = b.addLibrary(.{
         .name = "bitnet",
@@ -92,10 +105,11 @@ fn addCore(
     return library;
 }
 
-fn addLevel(
+fn addKernels(
     b: *std.Build,
     target: std.Build.ResolvedTarget,
     level: Level,
+    root: []const u8,
 ) *std.Build.Step.Compile {
     var query = target.query;
     query.cpu_arch = target.result.cpu.arch;
@@ -105,7 +119,7 @@ fn addLevel(
     options.addOption([]const u8, "name", level.name);
     options.addOption(bool, "force_scalar", level.force_scalar);
     const kernels = b.createModule(.{
-        .root_source_file = b.path("level.zig"),
+        .root_source_file = b.path(root),
         .target = b.resolveTargetQuery(query),
         .optimize = .ReleaseFast,
         .strip = true,
@@ -125,30 +139,33 @@ fn levelsOf(arch: std.Target.Cpu.Arch) []const Level {
     const arm = std.Target.aarch64;
     return switch (arch) {
         .x86_64 => &.{
-            .{ .name = "scalar", .force_scalar = true },
-            .{ .name = "v2", .model = &x86.cpu.x86_64_v2 },
-            .{ .name = "avx2", .model = &x86.cpu.x86_64_v3 },
+            .{ .name = "scalar", .width = "x86_64_v1", .force_scalar = true },
+            .{ .name = "v2", .width = "x86_64_v1", .model = &x86.cpu.x86_64_v2 },
+            .{ .name = "avx2", .width = "x86_64_v3", .model = &x86.cpu.x86_64_v3 },
             .{
                 .name = "avxvnni",
+                .width = "x86_64_v3",
                 .model = &x86.cpu.x86_64_v3,
                 .features = comptime x86.featureSet(&.{.avxvnni}),
             },
             .{
                 .name = "avx512vnni",
+                .width = "x86_64_v4",
                 .model = &x86.cpu.x86_64_v4,
                 .features = comptime x86.featureSet(&.{.avx512vnni}),
             },
             .{
                 .name = "avx512vbmi",
+                .width = "x86_64_v4",
                 .model = &x86.cpu.x86_64_v4,
                 .features = comptime x86.featureSet(&.{ .avx512vnni, .avx512vbmi, .avx512vbmi2 }),
             },
         },
         .aarch64 => &.{
-            .{ .name = "scalar", .force_scalar = true },
-            .{ .name = "neon" },
-            .{ .name = "dotprod", .features = comptime arm.featureSet(&.{.dotprod}) },
-            .{ .name = "i8mm", .features = comptime arm.featureSet(&.{ .dotprod, .i8mm }) },
+            .{ .name = "scalar", .width = "neon", .force_scalar = true },
+            .{ .name = "neon", .width = "neon" },
+            .{ .name = "dotprod", .width = "neon", .features = comptime arm.featureSet(&.{.dotprod}) },
+            .{ .name = "i8mm", .width = "neon", .features = comptime arm.featureSet(&.{ .dotprod, .i8mm }) },
         },
         else => @panic("no kernels for this architecture"),
     };

@@ -7,7 +7,7 @@ const builtin = @import("builtin");
 const os = @import("threads/os.zig");
 const task = @import("kernels/task.zig");
 
-const LevelTable = @import("level_table.zig").LevelTable;
+const level_table = @import("level_table.zig");
 
 /// What build.zig compiled, plainest first.
 pub const levels: []const abi.Isa = &compiled;
@@ -19,21 +19,33 @@ const compiled = blk: {
     break :blk isas;
 };
 
-var active: *const LevelTable = undefined;
+/// The width of vectors that each of `levels` has its other kernels from.
+const widths = @import("core_options").widths;
+
+var kernels: [level_table.op_count]task.Kernel = undefined;
+var products: *const level_table.Products = undefined;
 var active_isa: abi.Isa = .scalar;
 
 /// Makes `isa` the level of every run from now on; the caller sees to it that none is under way.
 pub fn select(isa: abi.Isa) void {
     std.debug.assert(available() & bit(isa) != 0);
-    inline for (levels) |level| {
+    inline for (levels, widths) |level, width| {
         if (level == isa) {
-            active = @extern(*const LevelTable, .{
-                .name = "bn_level_" ++ @tagName(level),
-                .visibility = .hidden,
-            });
+            products = table(level_table.Products, "bn_level_" ++ @tagName(level));
+            const floats = table(level_table.Floats, "bn_floats_" ++ width);
+            for (&kernels, floats.kernels) |*to, from| if (from) |of_width| {
+                to.* = of_width;
+            };
+            for (level_table.products, products.kernels) |op, of_level| {
+                kernels[@intFromEnum(op)] = of_level;
+            }
             active_isa = isa;
         }
     }
+}
+
+fn table(comptime T: type, comptime name: []const u8) *const T {
+    return @extern(*const T, .{ .name = name, .visibility = .hidden });
 }
 
 pub fn selected() abi.Isa {
@@ -41,11 +53,11 @@ pub fn selected() abi.Isa {
 }
 
 pub fn kernel(op: abi.Op) task.Kernel {
-    return active.kernels[@intFromEnum(op)];
+    return kernels[@intFromEnum(op)];
 }
 
-pub fn probes() *const LevelTable {
-    return active;
+pub fn probes() *const level_table.Products {
+    return products;
 }
 
 /// The best level this processor runs.

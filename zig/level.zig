@@ -1,21 +1,19 @@
-//! The root of one instruction-set level's object: all kernels in the order of `abi.Op`, and the
-//! probes, exported as one table under the level's name.
+//! The root of one instruction-set level's object: the kernels that live by its integer products,
+//! and the probes, exported as one table under the level's name. The other kernels are in
+//! level_floats.zig.
 
 const abi = @import("abi.zig");
 const options = @import("level_options");
 const level_table = @import("level_table.zig");
 const task = @import("kernels/task.zig");
 
-const LevelTable = level_table.LevelTable;
-
 /// Read by dot.zig: the level whose dot products are plain code.
 pub const bn_force_scalar = options.force_scalar;
 
-const table: LevelTable = .{
+const table: level_table.Products = .{
     .kernels = blk: {
-        @setEvalBranchQuota(100_000);
-        var kernels: [level_table.op_count]task.Kernel = undefined;
-        for (0..level_table.op_count) |index| kernels[index] = kernelOf(@enumFromInt(index));
+        var kernels: [level_table.products.len]task.Kernel = undefined;
+        for (level_table.products, &kernels) |op, *kernel| kernel.* = kernelOf(op);
         break :blk kernels;
     },
     .probe_read = @import("kernels/probe.zig").probeRead,
@@ -24,65 +22,12 @@ const table: LevelTable = .{
 };
 
 fn kernelOf(comptime op: abi.Op) task.Kernel {
-    const families = .{
-        .{ @import("kernels/elementwise.zig"), "Operation" },
-        .{ @import("kernels/unary.zig"), "Function" },
-        .{ @import("kernels/reduce.zig"), "Operation" },
-        .{ @import("kernels/arg_reduce.zig"), "Operation" },
-        .{ @import("kernels/random.zig"), "Distribution" },
-    };
-    inline for (families) |family| {
-        const Members = @field(family[0], family[1]);
-        if (@hasField(Members, @tagName(op))) {
-            return family[0].kernel(@field(Members, @tagName(op)));
-        }
-    }
     return switch (op) {
-        .copy => @import("kernels/copy.zig").run,
-        .softmax => @import("kernels/softmax.zig").run,
-        .embedding => @import("kernels/embedding.zig").run,
-        .rms_norm => @import("kernels/rms_norm.zig").run,
-        .quantize_rows => @import("kernels/quantize_rows.zig").run,
-        .rms_norm_quantize => @import("kernels/rms_norm_quantize.zig").run,
         .ternary_matmul => @import("kernels/ternary_matmul.zig").run,
         .int8_matmul => @import("kernels/int8_matmul.zig").run,
-        .dense_matmul => @import("kernels/dense_matmul.zig").run,
-        .rope_angles => @import("kernels/rope_angles.zig").run,
-        .rope => @import("kernels/rope.zig").run,
-        .kv_write => @import("kernels/kv_write.zig").run,
-        .attention => @import("kernels/attention.zig").run,
-        .gated_activation => @import("kernels/gated_activation.zig").run,
-        .gather_rows => @import("kernels/gather_rows.zig").run,
-        .sampling_probs => @import("kernels/sampling_probs.zig").run,
-        .sample => @import("kernels/sample.zig").run,
-        .emit => @import("kernels/emit.zig").run,
-        .stop_when => @import("kernels/stop_when.zig").run,
-        .abs_stats => @import("kernels/abs_stats.zig").run,
-        .ternarize => @import("kernels/ternarize.zig").run,
-        .unpack_ternary => @import("kernels/unpack_ternary.zig").run,
-        .pack_tile2 => @import("kernels/pack_tiles.zig").tile2,
-        .pack_tile3 => @import("kernels/pack_tiles.zig").tile3,
-        .unpack_packed => @import("kernels/unpack_packed.zig").run,
-        .pack_ternary => @import("kernels/pack_ternary.zig").run,
-        .convert => @import("kernels/convert.zig").run,
-        .matmul => @import("kernels/matmul.zig").run,
-        .pack_nibbles => @import("kernels/pack_nibbles.zig").run,
         .head_screen => @import("kernels/head_screen.zig").run,
         .head_refine => @import("kernels/head_refine.zig").run,
-        .cholesky => @import("kernels/cholesky.zig").run,
-        .lu => @import("kernels/lu.zig").run,
-        .solve => @import("kernels/solve.zig").run,
-        .triangular_solve => @import("kernels/triangular_solve.zig").run,
-        .qr => @import("kernels/qr.zig").run,
-        .svd => @import("kernels/svd.zig").run,
-        .eigh => @import("kernels/eigh.zig").run,
-        .select => @import("kernels/select.zig").run,
-        .cumulative_sum => @import("kernels/cumulative_sum.zig").run,
-        .take => @import("kernels/take.zig").run,
-        .scatter_add => @import("kernels/scatter_add.zig").run,
-        .place => @import("kernels/place.zig").run,
-        .sort => @import("kernels/sort.zig").run,
-        else => @compileError("no kernel of " ++ @tagName(op)),
+        else => @compileError(@tagName(op) ++ " is in level_floats.zig"),
     };
 }
 
