@@ -1,5 +1,5 @@
-//! Builds the core: kernels once for each instruction-set level, or where no integers are multiplied
-//! once for each width of vectors, then one shared library.
+//! Builds the core: kernels once for each instruction-set level, or where no integers are
+//! multiplied once for each width of vectors, then one shared library.
 //!
 //!   zig build                      the library, into zig-out
 //!   zig build -Dlevels=scalar -Dlevels=avx2    with these levels alone, which is quicker
@@ -164,8 +164,16 @@ fn levelsOf(arch: std.Target.Cpu.Arch) []const Level {
         .aarch64 => &.{
             .{ .name = "scalar", .width = "neon", .force_scalar = true },
             .{ .name = "neon", .width = "neon" },
-            .{ .name = "dotprod", .width = "neon", .features = comptime arm.featureSet(&.{.dotprod}) },
-            .{ .name = "i8mm", .width = "neon", .features = comptime arm.featureSet(&.{ .dotprod, .i8mm }) },
+            .{
+                .name = "dotprod",
+                .width = "neon",
+                .features = comptime arm.featureSet(&.{.dotprod}),
+            },
+            .{
+                .name = "i8mm",
+                .width = "neon",
+                .features = comptime arm.featureSet(&.{ .dotprod, .i8mm }),
+            },
         },
         else => @panic("no kernels for this architecture"),
     };

@@ -97,7 +97,8 @@ inline fn expMinusOne(x: F64) F64 {
     return reduced.minus_one * scale + (scale - splat(1));
 }
 
-// ln x = n ln 2 + ln m with m from sqrt(1/2) to sqrt(2); ln m = 2 (s + s^3/3 + ...), s = (m-1)/(m+1).
+// ln x = n ln 2 + ln m with m from sqrt(1/2) to sqrt(2), and with s = (m - 1) / (m + 1)
+// ln m = 2 (s + s^3/3 + s^5/5 + ...).
 
 const log_terms = blk: {
     var terms: [11]f64 = undefined;
@@ -352,7 +353,12 @@ test "functions: within two units of the last place of the standard library's" {
 }
 
 test "functions: limits, zeros and what is not a number" {
-    const nans = [_]f64{ exp(splat(nan))[0], log(splat(-1))[0], sin(splat(inf))[0], erf(splat(nan))[0] };
+    const nans = [_]f64{
+        exp(splat(nan))[0],
+        log(splat(-1))[0],
+        sin(splat(inf))[0],
+        erf(splat(nan))[0],
+    };
     for (nans) |got| try std.testing.expect(std.math.isNan(got));
     try std.testing.expectEqual(inf, exp(splat(710))[0]);
     try std.testing.expectEqual(@as(f64, 0), exp(splat(-746))[0]);

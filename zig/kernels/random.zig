@@ -1,5 +1,5 @@
-//! y = random numbers keyed by (seed, stream): `random_uniform` in [0, 1), `random_normal` with mean
-//! 0 and deviation 1. key: u32 (4): seed low, seed high, stream low, stream high; y: f32 or f64
+//! y = random numbers keyed by (seed, stream): `random_uniform` in [0, 1), `random_normal` with
+//! mean 0 and deviation 1. key: u32 (4): seed low, seed high, stream low, stream high; y: f32 or f64
 //! without gaps.
 //!
 //! Elements 2i and 2i+1 come from block i of Philox, a multiple of 2^-53 each from two words (of
