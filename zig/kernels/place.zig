@@ -1,6 +1,6 @@
 //! y = 0 but for a part of it, which is x: x (any extents) by any strides, y without gaps, one
-//! dtype of any kind. Element i of x goes to element `offset` + i * `strides` of y: the adjoint of taking
-//! a view, and how padding is made. The first worker does it all.
+//! dtype of any kind. Element i of x goes to element `offset` + i * `strides` of y: the adjoint of
+//! taking a view, and how padding is made. The first worker does it all.
 
 const std = @import("std");
 const strided = @import("strided.zig");

@@ -1,6 +1,6 @@
 //! y = random numbers keyed by (seed, stream): `random_uniform` in [0, 1), `random_normal` with
-//! mean 0 and deviation 1. key: u32 (4): seed low, seed high, stream low, stream high; y: f32 or f64
-//! without gaps.
+//! mean 0 and deviation 1. key: u32 (4): seed low, seed high, stream low, stream high; y: f32 or
+//! f64 without gaps.
 //!
 //! Elements 2i and 2i+1 come from block i of Philox, a multiple of 2^-53 each from two words (of
 //! 2^-24 for f32); normals by Box and Muller's transform of such a pair. So every number depends on

@@ -1,6 +1,6 @@
 //! y = base, then y[index[m]] += x[m] along the first axis, m in rising order: base, y (N,
-//! inner...) and x (M, inner...) by any strides, one dtype, f32, f64 or i32 (wrapping); index i32 (M). A
-//! negative index counts from the end; one outside is a fault. y may be the memory of base.
+//! inner...) and x (M, inner...) by any strides, one dtype, f32, f64 or i32 (wrapping); index i32
+//! (M). A negative index counts from the end; one outside is a fault. y may be the memory of base.
 //!
 //! Every worker reads all indices and adds to the rows of its own share, so that the order of the
 //! additions is the same for any number of workers. Units of work: rows of y.
