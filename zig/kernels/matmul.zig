@@ -55,6 +55,7 @@ fn Product(comptime T: type, comptime A: type, comptime B: type) type {
         const Gemv = gemv.Gemv(T);
 
         fn run(task: *const Task) void {
+            if (matrices.isEmpty(task)) return;
             const c = task.out(0);
             const part = partOf(task, c);
             const k = task.in(0).dims[task.in(0).rank - 1];

@@ -55,6 +55,7 @@ pub fn forEach(
     task: *const Task,
     comptime body: fn (comptime T: type, task: *const Task, index: usize) void,
 ) void {
+    if (isEmpty(task)) return;
     const share = task.share(batchOf(task.in(0)));
     for (share.start..share.end) |index| {
         switch (task.in(0).dtype) {
@@ -63,6 +64,14 @@ pub fn forEach(
             else => unreachable,
         }
     }
+}
+
+/// Whether there is nothing to write: a batch may have any extent then, and is not walked.
+pub fn isEmpty(task: *const Task) bool {
+    for (0..task.output_count) |index| {
+        if (task.out(index).elementCount() > 0) return false;
+    }
+    return true;
 }
 
 pub fn scratchOf(task: *const Task) []align(64) u8 {
