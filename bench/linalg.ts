@@ -9,7 +9,7 @@
  */
 import { parseArgs } from "node:util";
 import { linalg } from "../src/index.ts";
-import { openCore } from "../src/native/index.ts";
+import { coreInfo, openCore } from "../src/native/index.ts";
 import { describeMachine, formatMachine, formatTable, measureRounds } from "../src/report/index.ts";
 import { productFlops, productRate, productRepeats } from "./dense-product.ts";
 import { readThreads } from "./engine-runs.ts";
@@ -30,7 +30,7 @@ if (!Number.isInteger(size) || size < 1 || size > 8192) {
   process.exit(2);
 }
 const threads = readThreads(values.threads);
-openCore({ threads });
+openCore({ threads, isa: coreInfo().isa });
 
 using stack = new DisposableStack();
 const numpy = smoke
