@@ -56,7 +56,7 @@ export const benchCommand = defineCliCommand({
     ["bitnet bench", "the bundled model: pp512 and tg128"],
     ["bitnet bench ./my-model -p 128,512 -n 64 -d 0,2048", "several lengths and depths"],
     ["bitnet bench ./my-model -t 1,2 -o jsonl", "one line a test, for scripts"],
-    ["bitnet bench ./my-model --tune", "with the threads that are best here, from then on"],
+    ["bitnet bench ./my-model --tune", "with the best threads here, from then on"],
   ],
   notes: [
     "Names are llama-bench's: pp reads a prompt, tg generates, @ d stands behind so many tokens.",

@@ -32,7 +32,8 @@ export const convertCommand = defineCliCommand({
     packing: {
       type: "enum",
       options: ["auto", ...packingNames],
-      description: "Write a folder instead, matrices in this packing",
+      valueHint: "name",
+      description: "Write a folder instead, matrices in a packing:",
     },
     architecture: {
       type: "enum",

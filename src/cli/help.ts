@@ -36,7 +36,7 @@ export function commandHelp(command: CliCommand): string {
     ["", [command.description]],
     ["Usage", [`  ${["bitnet", command.name, ...words.map(placeOf), "[options]"].join(" ")}`]],
     ["Arguments", table(words.map(([name, { description }]) => [name, description ?? ""]))],
-    ["Options", table([...options.map(optionRow), ["-h, --help", "Print this help"]])],
+    ["Options", table([...options.flatMap(optionRows), ["-h, --help", "Print this help"]])],
     ["Examples", table(command.examples)],
     ["Notes", command.notes.map((note) => `  ${note}`)],
   ]);
@@ -46,14 +46,33 @@ function placeOf([name, { required }]: [string, ArgsDef[string]]): string {
   return required === false ? `[${name}]` : `<${name}>`;
 }
 
-function optionRow([name, definition]: [string, ArgDef]): [string, string] {
+/** Choices that would push all descriptions to the right stand below their option. */
+const choiceMax = 32;
+
+function optionRows([name, definition]: [string, ArgDef]): [string, string][] {
   const alias = "alias" in definition ? [definition.alias ?? []].flat() : [];
   const short = alias.filter((one) => one.length === 1).map((one) => `-${one}, `);
-  const choice = "options" in definition ? definition.options?.join("|") : undefined;
-  const hint = choice ?? definition.valueHint ?? (definition.type === "boolean" ? "" : "value");
-  if (definition.default === true) return [`--no-${name}`, aboutOf(definition)];
+  const choices = ("options" in definition && definition.options) || [];
+  const isLong = choices.join("|").length > choiceMax;
+  const choice = choices.length > 0 && !isLong ? choices.join("|") : definition.valueHint;
+  const hint = choice ?? (definition.type === "boolean" ? "" : "value");
+  if (definition.default === true) return [[`--no-${name}`, aboutOf(definition)]];
   const shown = definition.type === "boolean" ? `[=${hint}]` : ` <${hint}>`;
-  return [`${short.join("")}--${name}${hint === "" ? "" : shown}`, aboutOf(definition)];
+  const option = `${short.join("")}--${name}${hint === "" ? "" : shown}`;
+  const below = isLong ? linesOf(choices) : [];
+  return [[option, aboutOf(definition)], ...below.map((line): [string, string] => ["", line])];
+}
+
+/** The choices with commas, in lines that fit beside the options. */
+function linesOf(choices: readonly string[]): string[] {
+  const lines: string[] = [];
+  for (const choice of choices) {
+    const last = lines.at(-1);
+    const longer = `${last}, ${choice}`;
+    if (last !== undefined && longer.length <= 56) lines[lines.length - 1] = longer;
+    else lines.push(choice);
+  }
+  return lines.map((line, index) => (index < lines.length - 1 ? `${line},` : line));
 }
 
 function aboutOf({ description = "", default: preset }: ArgDef): string {

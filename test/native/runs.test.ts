@@ -29,16 +29,16 @@ describe("a run", () => {
     const steps = await program.submit({
       inputs: pairInputs,
       regions: { first, second },
-      steps: 1000,
+      steps: 20_000,
       threads: 2,
       onStep: (done) => seen.push(done),
     });
     clearInterval(ticking);
-    expect(steps).toBe(1000);
-    expect(seen.at(-1)).toBe(1000);
+    expect(steps).toBe(20_000);
+    expect(seen.at(-1)).toBe(20_000);
     expect(seen).toEqual(seen.toSorted((a, b) => a - b));
     expect(new Set(seen).size).toBe(seen.length);
-    expect(uniform(second)).toBe(1000);
+    expect(uniform(second)).toBe(20_000);
     expect(ticks).toBeGreaterThan(3);
   });
 
