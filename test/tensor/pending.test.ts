@@ -19,6 +19,14 @@ describe("pending tensors", () => {
     }
   });
 
+  test("traces that differ only in the dtype they make do not share a Program", () => {
+    const x = tensor([1.5, 2.5]);
+    expect(x.to("i32").toArray()).toEqual([2, 2]);
+    expect(x.to("f16").toArray()).toEqual([1.5, 2.5]);
+    expect(x.to("f64").toArray()).toEqual([1.5, 2.5]);
+    expect(x.to("bool").toArray()).toEqual([true, true]);
+  });
+
   test("what was only read on the way is there when it is asked for later", () => {
     const x = tensor([1, 2, 3]);
     const middle = x.mul(2);
