@@ -36,16 +36,24 @@ export { type LoadModelOptions, load } from "./load.ts";
 export { type CoreInfo, coreInfo } from "./native/index.ts";
 export {
   type CreateOptions,
+  customGradient,
   type DType,
   full,
+  type GradOptions,
+  grad,
   type Index,
+  type Loss,
   type NestedArray,
   ones,
   type Shape,
+  stopGradient,
   Tensor,
+  type TensorGradient,
   type TensorOperand,
   type TypedArray,
   tensor,
+  type ValueAndGradients,
+  valueAndGrad,
   zeros,
 } from "./tensor/index.ts";
 export type { ChatMessage, ChatTemplate, Tokenizer } from "./text/index.ts";

@@ -18,6 +18,9 @@ export const errorCodes = [
   "native/in-use",
   "native/internal",
 
+  // Graphs: what cannot be differentiated.
+  "graph/no-gradient",
+
   // Tensors: shapes, axes, dtypes, indices.
   "tensor/shape-mismatch",
   "tensor/bad-shape",

@@ -3,10 +3,11 @@ export { type CompileOptions, planGraph } from "./compile.ts";
 export { svdVectors } from "./dense-shapes.ts";
 export { type Dim, dimOf, extentMax, formatDims, Sym } from "./dims.ts";
 export { encodeProgram } from "./encode.ts";
+export { type CustomGradient, gradients, setCustomGradient } from "./gradients.ts";
 export { Graph } from "./graph.ts";
 export { outputShapes, samplingColumns } from "./ops.ts";
 export { Program, type ProgramRun } from "./program.ts";
-export { type ApplyOptions, type Recorded, record } from "./record.ts";
+export { type ApplyOptions, type Recorded, type Recorder, record } from "./record.ts";
 export {
   type Attrs,
   elementSizes,

@@ -1,6 +1,16 @@
 /** Tensors: NumPy's habits over the recorded graph. */
 export { type CreateOptions, full, ones, tensor, zeros } from "./create.ts";
 export { type DType, dtypes, type TypedArray } from "./dtypes.ts";
+export {
+  customGradient,
+  type GradOptions,
+  grad,
+  type Loss,
+  stopGradient,
+  type TensorGradient,
+  type ValueAndGradients,
+  valueAndGrad,
+} from "./grad.ts";
 export type { Index } from "./indexing.ts";
 export type { NestedArray } from "./read.ts";
 export type { Shape } from "./shapes.ts";

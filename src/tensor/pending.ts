@@ -25,6 +25,14 @@ import { type Shape, sizeOf } from "./shapes.ts";
 const nodesMax = 256;
 const bytesMax = 64 << 20;
 
+/** Ops whose output is not told by their inputs and attributes. */
+const freeOutputs: ReadonlySet<OpName> = new Set([
+  "copy",
+  "place",
+  "random_uniform",
+  "random_normal",
+]);
+
 /** A storage of the trace. */
 interface Entry {
   readonly id: number;
@@ -67,6 +75,12 @@ export class Pending {
   number(value: number, dtype: "f32" | "f64" | "i32"): Value {
     if (this.#numbers.full) this.flush();
     return this.#numbers.add(value, dtype);
+  }
+
+  /** Somebody will ask for it, even if something else in the trace reads it. */
+  keep(storage: Storage): void {
+    const entry = this.#entries.get(storage);
+    if (entry) entry.keep = true;
   }
 
   /** Nobody will ask for it any more. */
@@ -132,6 +146,7 @@ export class Pending {
     }
     // Behind those that make its inputs, which may have been recorded once more just now.
     this.#nodes.push(node);
+    if (freeOutputs.has(node.op)) key += `=${signature(node.outputs[0]!)}`;
     for (const name in node.attrs) key += `${name}=${node.attrs[name]} `;
     for (const output of node.outputs) {
       if (writes) {

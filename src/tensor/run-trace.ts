@@ -6,6 +6,7 @@ import { encodeProgram, type Node, planGraph, type Storage } from "../graph/inde
 import { type Reclaimable, ReclaimPriority, reclaimers } from "../memory/index.ts";
 import { NativeProgram, PreparedRun, Region } from "../native/index.ts";
 import { NumberStorage } from "./numbers.ts";
+import { settle } from "./tape.ts";
 
 const programsMax = 512;
 /** From here on a tensor has a region of its own. */
@@ -69,7 +70,7 @@ export function runTrace(trace: Trace): void {
     running = undefined;
     usedAt = performance.now();
   }
-  for (const root of roots) root.producer = undefined;
+  for (const root of roots) settle(root);
 }
 
 function programOf(trace: Trace): Compiled {
@@ -122,6 +123,10 @@ function idlePrograms(): Reclaimable[] {
 
 function compile({ nodes, leaves, roots }: Trace): Compiled {
   for (const root of roots) root.kind = "output";
+  // Two names may stand for the same memory as long as nothing writes to it.
+  const written = new Set(nodes.flatMap(({ outputs }) => outputs.map(({ storage }) => storage)));
+  const read = leaves.filter((leaf) => leaf.kind === "state" && !written.has(leaf));
+  for (const leaf of read) leaf.kind = "constant";
   const storages = [...leaves, ...roots];
   const plan = planGraph({
     nodes,
@@ -129,7 +134,7 @@ function compile({ nodes, leaves, roots }: Trace): Compiled {
     storages: new Map(storages.map((storage, index) => [String(index), storage])),
   });
   const program = new NativeProgram(encodeProgram(plan), plan.steps.length);
-  for (const root of roots) root.kind = "state";
+  for (const storage of [...read, ...roots]) storage.kind = "state";
   const numbers = leaves.filter((storage) => storage.kind === "input");
   const run = new PreparedRun(program, {
     regionCount: storages.length + 1,

@@ -1,0 +1,205 @@
+/** Gradients against torch's values and, op by op, against central differences in f64. */
+import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import {
+  customGradient,
+  grad,
+  type NestedArray,
+  stopGradient,
+  type Tensor,
+  tensor,
+  valueAndGrad,
+} from "../../src/tensor/index.ts";
+import { throwsCode } from "./throws-code.ts";
+
+interface Reference {
+  name: string;
+  x: number[][];
+  params: number[][];
+  y: number[] | number[][];
+  dy: NestedArray | null;
+  dx: number[][] | null;
+  dparams: number[][];
+}
+
+const path = join(import.meta.dir, "..", "fixtures", "units", "functions.json");
+const { functions } = (await Bun.file(path).json()) as { functions: Reference[] };
+
+const named: Record<string, (x: Tensor, ...params: Tensor[]) => Tensor> = {
+  relu: (x) => x.relu(),
+  relu2: (x) => x.relu2(),
+  silu: (x) => x.silu(),
+  gelu_erf: (x) => x.gelu(),
+  gelu_tanh: (x) => x.gelu("tanh"),
+  sigmoid: (x) => x.sigmoid(),
+  tanh: (x) => x.tanh(),
+  exp: (x) => x.exp(),
+  softmax_last: (x) => x.softmax(),
+  softmax_last_extreme: (x) => x.softmax(),
+  log_softmax_last: (x) => x.logSoftmax(),
+  softmax_first: (x) => x.softmax(0),
+  logsumexp_last: (x) => x.logSumExp({ axes: -1 }),
+  "rms_norm_eps1e-5": (x, gamma) =>
+    x.div(x.pow(2).mean({ axes: -1, keepDims: true }).add(1e-5).sqrt()).mul(gamma!),
+  "layer_norm_eps1e-5": (x, gamma, beta) => {
+    const centred = x.sub(x.mean({ axes: -1, keepDims: true }));
+    const deviation = x.var({ axes: -1, keepDims: true }).add(1e-5).sqrt();
+    return centred.div(deviation).mul(gamma!).add(beta!);
+  },
+  l2_normalize: (x) => x.div(x.pow(2).sum({ axes: -1, keepDims: true }).sqrt()),
+};
+
+function flat(x: NestedArray): number[] {
+  return ([x] as NestedArray[]).flat(7) as number[];
+}
+
+function expectNear(got: NestedArray, want: NestedArray, tolerance: number): void {
+  const wanted = flat(want);
+  flat(got).forEach((value, index) => {
+    const scale = Math.max(1, Math.abs(wanted[index]!));
+    expect(Math.abs(value - wanted[index]!) / scale).toBeLessThan(tolerance);
+  });
+}
+
+for (const [dtype, tolerance] of [
+  ["f64", 1e-10],
+  ["f32", 1e-5],
+] as const) {
+  describe(`as torch, in ${dtype}`, () => {
+    for (const { name, x, params, y, dy, dx, dparams } of functions) {
+      const of = named[name];
+      if (!of) continue;
+      test(name, () => {
+        const inputs = [x, ...params].map((values) => tensor(values as NestedArray, { dtype }));
+        expectNear(of(inputs[0]!, ...inputs.slice(1)).toArray(), y, tolerance);
+        if (dy === null || dx === null) return;
+        const seed = tensor(dy, { dtype });
+        const [first, ...others] = grad((...given) =>
+          of(given[0]!, ...given.slice(1))
+            .mul(seed)
+            .sum(),
+        )(...inputs);
+        expectNear(first!.toArray(), dx, tolerance);
+        for (const [index, other] of others.entries()) {
+          expectNear(other.toArray(), dparams[index]!, tolerance);
+        }
+      });
+    }
+  });
+}
+
+/** Functions of x (3, 4) and z (3, 4), both between 0.3 and 0.9, that meet each rule. */
+const cases: Record<string, (x: Tensor, z: Tensor) => Tensor> = {
+  "add, sub, mul, div": (x, z) => x.add(z).mul(x.sub(z)).div(z.add(1)),
+  "pow of a tensor": (x, z) => x.pow(z),
+  "a row broadcast": (x, z) => x.mul(z.at(0)).add(z.at(":", "1:2")),
+  "minimum, maximum": (x, z) => x.minimum(z).add(x.mul(2).maximum(z)),
+  mod: (x, z) => x.mul(5).mod(z),
+  "abs, neg": (x, z) => x.sub(z).abs().neg(),
+  "exp, log, sqrt": (x, z) => x.exp().add(z.log()).mul(x.sqrt()),
+  "sin, cos, tan": (x, z) => x.sin().add(z.cos()).mul(x.tan()),
+  "asin, acos, atan": (x, z) => x.asin().add(z.acos()).mul(x.atan()),
+  "tanh, erf, sigmoid": (x, z) => x.tanh().add(z.erf()).mul(x.sigmoid()),
+  where: (x, z) => x.where(x.lt(z), z.mul(3)),
+  clip: (x, z) => x.clip({ min: 0.4, max: 0.7 }).mul(z),
+  "sum, mean, var over axes": (x, z) =>
+    x
+      .sum({ axes: 0 })
+      .mul(z.mean({ axes: 0 }))
+      .add(x.var({ axes: 1 }).mean()),
+  "max, min, prod": (x, z) =>
+    x
+      .max({ axes: 1 })
+      .mul(z.min({ axes: 1 }))
+      .add(x.prod({ axes: 1 })),
+  cumsum: (x, z) => x.cumsum(1).mul(z.cumsum(0)),
+  matmul: (x, z) => x.matmul(z.transpose()).matmul(x),
+  "matmul of vectors": (x, z) =>
+    x
+      .at(0)
+      .matmul(z.at(1))
+      .add(x.matmul(z.at(2)).sum()),
+  "matmul of batches": (x, z) =>
+    x.reshape(3, 2, 2).matmul(z.at(0).reshape(2, 2)).add(x.at(0).reshape(2, 2)),
+  views: (x, z) => x.permute(1, 0).at("::-1", "1:").mul(z.reshape(4, 3).at(":", "::2")).squeeze(),
+  "a view of a step twice": (x) => x.mul(2).at(0).mul(x.mul(2).at(":", 1).sum()),
+  expand: (x, z) => x.unsqueeze(0).expand(2, 3, 4).mul(z).permute(2, 0, 1),
+  "logSumExp over all": (x, z) => x.mul(z).logSumExp(),
+};
+
+const plain = (seed: number): number[] =>
+  Array.from({ length: 12 }, (_, index) => 0.3 + 0.6 * ((Math.sin(seed + 7.1 * index) + 1) / 2));
+
+describe("rules against central differences in f64", () => {
+  for (const [name, of] of Object.entries(cases)) {
+    test(name, () => {
+      const values = [plain(1), plain(2)];
+      const loss = (x: Tensor, z: Tensor): Tensor => {
+        const y = of(x, z);
+        return y.mul(y).add(y).sum();
+      };
+      const made = (all: number[][]): [Tensor, Tensor] =>
+        all.map((one) => tensor(one, { shape: [3, 4], dtype: "f64" })) as [Tensor, Tensor];
+      const got = grad(loss as never)(...made(values)).map((one) => flat(one.toArray()));
+      const step = 1e-6;
+      for (const which of [0, 1]) {
+        for (let index = 0; index < 12; index += 1) {
+          const [above, below] = [step, -step].map((change) => {
+            const moved = values.map((one) => [...one]);
+            moved[which]![index]! += change;
+            return Number(loss(...made(moved)).item());
+          });
+          const want = (above! - below!) / (2 * step);
+          expect(Math.abs(got[which]![index]! - want)).toBeLessThan(
+            2e-7 * Math.max(1, Math.abs(want)),
+          );
+        }
+      }
+    });
+  }
+});
+
+describe("grad", () => {
+  test("of a gradient is the second derivative", () => {
+    const cube = (x: Tensor): Tensor => x.pow(3).sum();
+    const first = grad(cube);
+    const second = grad((x) => first(x)[0]!.sum());
+    expect(second(tensor([1, 2, -3], { dtype: "f64" }))[0]!.toArray()).toEqual([6, 12, -18]);
+  });
+
+  test("gives value and gradients of the wanted inputs, zeros where nothing depends", () => {
+    const both = valueAndGrad((x, z) => x.mul(2).sum().add(z.sum().mul(0)), { of: [0] });
+    const { value, gradients } = both(tensor([1, 2]), tensor([3]));
+    expect(value.item()).toBe(6);
+    expect(gradients.map((one) => one.toArray())).toEqual([[2, 2]]);
+    const none = grad((x) => stopGradient(x).sum());
+    expect(none(tensor([1, 2]))[0]!.toArray()).toEqual([0, 0]);
+  });
+
+  test("goes straight through where a rule of one's own says so", () => {
+    const quantized = (x: Tensor): Tensor =>
+      customGradient(x.round(), { inputs: [x], rule: (gradient) => [gradient] });
+    const [gradient] = grad((x) => quantized(x).mul(3).sum())(tensor([0.4, 1.6]));
+    expect(gradient!.toArray()).toEqual([3, 3]);
+  });
+
+  test("follows a fit of a line down to its coefficients", () => {
+    const x = tensor([[-1], [0], [1], [2]]);
+    const y = x.mul(3).add(0.5);
+    let w = tensor([[0]]);
+    let b = tensor([0]);
+    const step = valueAndGrad((weight, bias) => x.matmul(weight).add(bias).sub(y).pow(2).mean());
+    for (let round = 0; round < 200; round += 1) {
+      const [dw, db] = step(w, b).gradients;
+      w = w.sub(dw!.mul(0.1));
+      b = b.sub(db!.mul(0.1));
+    }
+    expect(Number(w.item())).toBeCloseTo(3, 4);
+    expect(Number(b.item())).toBeCloseTo(0.5, 4);
+  });
+
+  test("refuses what is no scalar, integers, and ops without a gradient", () => {
+    throwsCode("tensor/not-a-scalar", () => grad((x) => x)(tensor([1, 2])));
+    throwsCode("tensor/bad-dtype", () => grad((x) => x.sum())(tensor(new Int32Array(2))));
+  });
+});
