@@ -25,14 +25,6 @@ import { type Shape, sizeOf } from "./shapes.ts";
 const nodesMax = 256;
 const bytesMax = 64 << 20;
 
-/** Ops whose output is not told by their inputs and attributes. */
-const freeOutputs: ReadonlySet<OpName> = new Set([
-  "copy",
-  "place",
-  "random_uniform",
-  "random_normal",
-]);
-
 /** A storage of the trace. */
 interface Entry {
   readonly id: number;
@@ -146,7 +138,6 @@ export class Pending {
     }
     // Behind those that make its inputs, which may have been recorded once more just now.
     this.#nodes.push(node);
-    if (freeOutputs.has(node.op)) key += `=${signature(node.outputs[0]!)}`;
     for (const name in node.attrs) key += `${name}=${node.attrs[name]} `;
     for (const output of node.outputs) {
       if (writes) {
