@@ -36,6 +36,7 @@ export { type LoadModelOptions, load } from "./load.ts";
 export { type CoreInfo, coreInfo } from "./native/index.ts";
 export {
   type CreateOptions,
+  compile,
   customGradient,
   type DType,
   full,
@@ -48,6 +49,7 @@ export {
   type Shape,
   stopGradient,
   Tensor,
+  type TensorFunction,
   type TensorGradient,
   type TensorOperand,
   type TypedArray,

@@ -29,6 +29,7 @@ export const errorCodes = [
   "tensor/bad-index",
   "tensor/bad-dtype",
   "tensor/not-a-scalar",
+  "tensor/read-while-compiling",
   "tensor/disposed",
 
   // Memory pools, their blocks and scopes.

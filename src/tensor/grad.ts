@@ -110,10 +110,11 @@ function leafOf(input: Tensor): Value {
       `a gradient for a tensor of ${value.dtype}: want f32, f64, f16 or bf16`,
     );
   }
-  // Within an outer gradient the way goes on behind the leaf: a copy has an instruction.
-  if (isNested()) return pending.apply("copy", [value])[0]!;
+  // Within an outer gradient the way goes on behind the leaf: a copy has an instruction. What a
+  // compiled function is given has no memory while it is recorded.
+  if (isNested() || !value.storage.region) return pending.apply("copy", [value])[0]!;
   const row = contiguous(value);
-  pending.require(row.storage);
+  if (!row.storage.region) return row;
   const { kind, name, size, region, base } = row.storage;
   row.storage.borrowed = true;
   const storage: Storage = { kind, name, size, region, base, borrowed: true };

@@ -1,4 +1,5 @@
 /** Tensors: NumPy's habits over the recorded graph. */
+export { compile, type TensorFunction } from "./compile.ts";
 export { type CreateOptions, full, ones, tensor, zeros } from "./create.ts";
 export { type DType, dtypes, type TypedArray } from "./dtypes.ts";
 export {

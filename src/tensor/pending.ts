@@ -19,7 +19,7 @@ import {
 import type { OpName } from "../native/index.ts";
 import type { DType } from "./dtypes.ts";
 import { NumberStorage } from "./numbers.ts";
-import { runTrace } from "./run-trace.ts";
+import { runTrace, type Trace } from "./run-trace.ts";
 import { type Shape, sizeOf } from "./shapes.ts";
 
 const nodesMax = 256;
@@ -50,10 +50,12 @@ export class Pending {
   #key = "";
   #bytes = 0;
   #numbers = new NumberStorage();
+  #capturing = false;
 
   /** Records an instruction and gives its outputs; runs what has gathered when it is enough. */
   apply(op: OpName, inputs: readonly Value[], options: ApplyOptions = {}): Value[] {
-    if (this.#nodes.length >= nodesMax || this.#bytes >= bytesMax) this.flush();
+    const enough = this.#nodes.length >= nodesMax || this.#bytes >= bytesMax;
+    if (enough && !this.#capturing) this.flush();
     const node = record(op, inputs, options);
     // What is given but is nobody's yet (`unmade`) has this instruction as its producer.
     this.#push(
@@ -65,8 +67,28 @@ export class Pending {
 
   /** A number as a value without dimensions. */
   number(value: number, dtype: "f32" | "f64" | "i32"): Value {
-    if (this.#numbers.full) this.flush();
+    if (this.#numbers.full) this.#numbers = new NumberStorage();
     return this.#numbers.add(value, dtype);
+  }
+
+  /** What is recorded meanwhile, not run: the values that come back are its roots. */
+  capture(record: () => readonly Value[]): Trace {
+    this.flush();
+    this.#capturing = true;
+    try {
+      const seen = new Set<Storage>();
+      const roots = record().map((value) => {
+        const whole = value.storage.producer?.outputs.includes(value);
+        const own = isPending(value.storage) && whole && !seen.has(value.storage);
+        const root = own ? value.storage : this.apply("copy", [value])[0]!.storage;
+        seen.add(root);
+        return root;
+      });
+      return { nodes: this.#nodes, leaves: this.#leaves, roots, key: this.#key };
+    } finally {
+      this.#capturing = false;
+      this.#forget();
+    }
   }
 
   /** Somebody will ask for it, even if something else in the trace reads it. */
@@ -111,6 +133,13 @@ export class Pending {
 
   #run({ keepAll = false }: FlushOptions = {}): void {
     if (this.#nodes.length === 0) return;
+    if (this.#capturing) {
+      throw new BitNetError(
+        "tensor/read-while-compiling",
+        "a compiled function read elements of a tensor while it was recorded: return the tensor " +
+          "and read it outside, or leave the function uncompiled",
+      );
+    }
     const roots: Storage[] = [];
     let rootKey = "";
     for (const storage of this.#made) {

@@ -14,17 +14,21 @@ const ownRegionMin = 64 << 10;
 /** Simple operations that are done on the caller's thread; about a tenth of a millisecond. */
 const inlineWorkMax = 400_000;
 
-export interface Trace {
-  nodes: readonly Node[];
+/** What a run reads and makes. */
+export interface Memory {
   /** Memory that is there: of tensors, and numbers. */
   leaves: readonly Storage[];
   /** What gets memory that outlives the run. */
   roots: readonly Storage[];
+}
+
+export interface Trace extends Memory {
+  nodes: readonly Node[];
   /** Equal for traces that the same Program runs. */
   key: string;
 }
 
-interface Compiled {
+export interface Compiled {
   run: PreparedRun;
   /** Bytes of its working memory. */
   arenaSize: number;
@@ -44,8 +48,11 @@ let isReclaimable = false;
  * `native/out-of-memory`
  */
 export function runTrace(trace: Trace): void {
-  const { leaves, roots } = trace;
-  const program = programOf(trace);
+  execute(programOf(trace), trace);
+}
+
+/** Runs a compiled trace with this memory; see `runTrace`. */
+export function execute(program: Compiled, { leaves, roots }: Memory): void {
   const { run, isSmall } = program;
   running = program;
   try {
@@ -81,7 +88,7 @@ function programOf(trace: Trace): Compiled {
     for (const root of trace.roots) root.kind = "state";
     return known;
   }
-  const fresh = compile(trace);
+  const fresh = compileTrace(trace);
   if (!isReclaimable) reclaimers.register(idlePrograms);
   isReclaimable = true;
   compiled.set(trace.key, fresh);
@@ -121,7 +128,8 @@ function idlePrograms(): Reclaimable[] {
   ];
 }
 
-function compile({ nodes, leaves, roots }: Trace): Compiled {
+/** A Program of the trace. Roots are as if computed, without memory. */
+export function compileTrace({ nodes, leaves, roots }: Trace): Compiled {
   for (const root of roots) root.kind = "output";
   // Two names may stand for the same memory as long as nothing writes to it.
   const written = new Set(nodes.flatMap(({ outputs }) => outputs.map(({ storage }) => storage)));

@@ -1,0 +1,108 @@
+/**
+ * Functions of tensors as Programs: recorded once for each combination of shapes and dtypes, then
+ * run without recording. Tensors that the function reads besides its inputs are those it met when
+ * it was recorded, as are plain numbers.
+ */
+import { elementSizes, type Storage, Value } from "../graph/index.ts";
+import { contiguous } from "./movement.ts";
+import { pending } from "./pending.ts";
+import { type Compiled, compileTrace, execute } from "./run-trace.ts";
+import { shapeOf, sizeOf } from "./shapes.ts";
+import { Tensor } from "./tensor.ts";
+
+/** A function that reads no elements: what it does must not depend on them. */
+export type TensorFunction<Result extends Tensor | Tensor[]> = (...inputs: Tensor[]) => Result;
+
+interface Recorded {
+  program: Compiled;
+  /** Memory that a run reads: an input by its index, or what was met while recording. */
+  leaves: (number | Storage)[];
+  results: Value[];
+  isList: boolean;
+}
+
+const alignment = 64;
+
+/**
+ * The function, compiled at its first call for each combination of input shapes and dtypes.
+ *
+ * @example
+ * ```ts
+ * const step = compile((x, w) => x.matmul(w).relu());
+ * step(a, b); // records and compiles
+ * step(c, d); // runs, when shapes and dtypes are the same
+ * ```
+ * @throws BitNetError `tensor/read-while-compiling` from a call, when the function reads elements
+ */
+export function compile<Result extends Tensor | Tensor[]>(
+  of: TensorFunction<Result>,
+): TensorFunction<Result> {
+  const known = new Map<string, Recorded>();
+  return (...inputs) => {
+    const rows = inputs.map(rowOf);
+    const key = rows.map(({ dtype, dims }) => `${dtype}[${dims.join()}]`).join();
+    let recorded = known.get(key);
+    if (!recorded) {
+      recorded = recordFunction(of, rows);
+      known.set(key, recorded);
+    }
+    return run(recorded, rows) as Result;
+  };
+}
+
+function recordFunction(of: TensorFunction<Tensor | Tensor[]>, rows: readonly Value[]): Recorded {
+  const stands: Storage[] = rows.map(({ dtype, dims }) => {
+    const size = Math.max(1, sizeOf(dims as number[])) * elementSizes[dtype];
+    return { kind: "state", name: "input", size };
+  });
+  let isList = false;
+  const results: Value[] = [];
+  const trace = pending.capture(() => {
+    const given = rows.map(
+      ({ dtype, dims }, index) => new Tensor(new Value({ storage: stands[index]!, dtype, dims })),
+    );
+    const made = of(...given);
+    isList = Array.isArray(made);
+    results.push(...[made].flat().map(({ value }) => value));
+    return results;
+  });
+  const leaves = trace.leaves.map((leaf) => {
+    const index = stands.indexOf(leaf);
+    return index < 0 ? leaf : index;
+  });
+  return { program: compileTrace(trace), leaves, results, isList };
+}
+
+function run({ program, leaves, results, isList }: Recorded, rows: readonly Value[]) {
+  const made = results.map(({ dtype, dims }) => {
+    const size = sizeOf(dims as number[]) * elementSizes[dtype];
+    const storage: Storage = { kind: "state", name: "result", size };
+    return new Value({ storage, dtype, dims });
+  });
+  execute(program, {
+    leaves: leaves.map((leaf) => {
+      if (typeof leaf !== "number") return leaf;
+      const { storage, offset } = rows[leaf]!;
+      return { ...storage, base: storage.base! + offset };
+    }),
+    roots: made.map(({ storage }) => storage),
+  });
+  const tensors = made.map((value) => new Tensor(value));
+  return isList ? tensors : tensors[0]!;
+}
+
+/** The input row by row in computed memory that a Program can be bound to. */
+function rowOf(input: Tensor): Value {
+  let row = contiguous(input.value);
+  pending.require(row.storage);
+  if ((row.storage.base! + row.offset) % alignment !== 0) {
+    row = pending.apply("copy", [row])[0]!;
+    pending.require(row.storage);
+  }
+  return new Value({
+    storage: row.storage,
+    dtype: row.dtype,
+    dims: shapeOf(row),
+    offset: row.offset,
+  });
+}
