@@ -44,7 +44,10 @@ export function sameDim(a: Dim, b: Dim): boolean {
 }
 
 export function sameDims(a: readonly Dim[], b: readonly Dim[]): boolean {
-  return a.length === b.length && a.every((dim, axis) => sameDim(dim, b[axis]!));
+  if (a === b) return true;
+  if (a.length !== b.length) return false;
+  for (let axis = 0; axis < a.length; axis += 1) if (!sameDim(a[axis]!, b[axis]!)) return false;
+  return true;
 }
 
 /** `(R, 2560)`: how a shape is told to people. */

@@ -41,17 +41,26 @@ export interface ApplyOptions {
 
 /** An instruction with outputs of the shapes that the op table says. */
 export function record(op: OpName, inputs: readonly Value[], options: ApplyOptions = {}): Node {
-  const { attrs = {}, into, predicate, commit = false } = options;
-  const outputs = opTable[op].outputs(inputs, attrs).map((own, index) => {
-    const given = into?.[index];
-    if (given) return given;
-    const shape = own ?? (index === 0 ? options.shape : undefined) ?? null;
-    if (shape === null) throw new Error(`${op}: output ${index} must be given`);
-    const dtype = (index === 0 && options.dtype) || shape.dtype;
-    const size = sizeAtMax(dtype, shape.dims);
-    return new Value({ storage: { kind: "arena", name: op, size }, dtype, dims: shape.dims });
-  });
-  const node = { op, inputs: [...inputs], outputs, attrs, predicate, commit };
-  for (const { storage } of outputs) if (storage.kind === "arena") storage.producer = node;
+  const { attrs = noAttrs, into, predicate, commit = false } = options;
+  const outputs: Value[] = [];
+  const node: Node = { op, inputs: inputs.slice(), outputs, attrs, predicate, commit };
+  const shapes = opTable[op].outputs(inputs, attrs);
+  for (let index = 0; index < shapes.length; index += 1) {
+    outputs.push(into?.[index] ?? made(node, shapes[index]!, index === 0 ? options : noOptions));
+  }
   return node;
+}
+
+const noAttrs: Attrs = {};
+const noOptions: ApplyOptions = {};
+
+/** An output that the compiler places. */
+function made(node: Node, own: OutputShape | null, options: ApplyOptions): Value {
+  const shape = own ?? options.shape;
+  if (!shape) throw new Error(`${node.op}: output ${node.outputs.length} must be given`);
+  const { dims } = shape;
+  const dtype = options.dtype ?? shape.dtype;
+  const size = sizeAtMax(dtype, dims);
+  const storage: Storage = { kind: "arena", name: node.op, size, producer: node };
+  return new Value({ storage, dtype, dims });
 }

@@ -257,7 +257,9 @@ export class Value {
 
 /** Bytes at the largest sizes, for a value that starts a storage of its own. */
 export function sizeAtMax(dtype: DTypeName, dims: readonly Dim[]): number {
-  return dims.reduce<number>((size, dim) => size * extentMax(dim), elementSizes[dtype]);
+  let size = elementSizes[dtype];
+  for (const dim of dims) size *= extentMax(dim);
+  return size;
 }
 
 function rowMajor(dims: readonly Dim[]): number[] {

@@ -25,6 +25,7 @@ export function formatShape(shape: Shape): string {
  * @throws BitNetError `tensor/shape-mismatch`
  */
 export function broadcastShapes(a: Shape, b: Shape): Shape {
+  if (sameShape(a, b)) return a;
   const rank = Math.max(a.length, b.length);
   const shape = new Array<number>(rank);
   for (let back = 1; back <= rank; back += 1) {
@@ -43,7 +44,10 @@ export function broadcastShapes(a: Shape, b: Shape): Shape {
 }
 
 export function sameShape(a: Shape, b: Shape): boolean {
-  return a.length === b.length && a.every((extent, axis) => extent === b[axis]);
+  if (a === b) return true;
+  if (a.length !== b.length) return false;
+  for (let axis = 0; axis < a.length; axis += 1) if (a[axis] !== b[axis]) return false;
+  return true;
 }
 
 /**
