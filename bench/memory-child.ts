@@ -1,8 +1,8 @@
 /**
  * What bench/memory.ts runs in processes of their own, because the engine's pool is set up once:
  *
- *   bun bench/memory-child.ts decode N        decodes the bundled model N times: best tokens/s
- *   bun bench/memory-child.ts record FILE     writes what the engine allocates and frees
+ *   decode N      decodes the bundled model N times: best tokens/s
+ *   record FILE   writes what the engine allocates and frees
  *
  * The trace is pairs of u32, a slot and the size of a block; size 0 frees the slot.
  */
