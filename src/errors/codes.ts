@@ -28,6 +28,8 @@ export const errorCodes = [
   "tensor/index-out-of-range",
   "tensor/bad-index",
   "tensor/bad-dtype",
+  "tensor/bad-seed",
+  "tensor/bad-subscripts",
   "tensor/not-a-scalar",
   "tensor/read-while-compiling",
   "tensor/disposed",

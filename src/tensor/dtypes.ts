@@ -4,6 +4,7 @@
  * one, u8 with i8 giving i32. A plain number takes the tensor's dtype, unless it has a fraction
  * and the tensor holds none.
  */
+import { BitNetError } from "../errors/index.ts";
 import type { DTypeName } from "../native/index.ts";
 
 /** What a tensor's elements can be. */
@@ -71,6 +72,18 @@ export function promote(a: DType, b: DType): DType {
   }
   if (a === "bool") return b;
   return b === "bool" ? a : "i32";
+}
+
+/**
+ * Writing in place narrows floats and integers, but makes no integers of floats, and no bools.
+ * @throws BitNetError `tensor/bad-dtype`
+ */
+export function requireFits(from: DType, to: DType): void {
+  if (from === to || isFloat(to) || (!isFloat(from) && to !== "bool")) return;
+  throw new BitNetError(
+    "tensor/bad-dtype",
+    `a result of ${from} does not fit in place into ${to}: convert one with to()`,
+  );
 }
 
 /** The dtype that a plain number has beside a tensor of `dtype`. */

@@ -1,7 +1,29 @@
 /** Tensors: NumPy's habits over the recorded graph. */
 export { compile, type TensorFunction } from "./compile.ts";
+export { type AxisPairs, dot, einsum, outer, tensordot } from "./contractions.ts";
 export { type CreateOptions, full, ones, tensor, zeros } from "./create.ts";
 export { type DType, dtypes, type TypedArray } from "./dtypes.ts";
+export {
+  argsort,
+  concat,
+  flip,
+  gather,
+  type IndexList,
+  nonzero,
+  pad,
+  repeat,
+  roll,
+  type ScatterOptions,
+  scatter,
+  scatterAdd,
+  sort,
+  split,
+  stack,
+  take,
+  tile,
+  topk,
+  where,
+} from "./functions.ts";
 export {
   customGradient,
   type GradOptions,
@@ -12,7 +34,26 @@ export {
   type ValueAndGradients,
   valueAndGrad,
 } from "./grad.ts";
-export type { Index } from "./indexing.ts";
+
+export type { PadWidths } from "./joining.ts";
+
+export {
+  type NormalOptions,
+  type RandomOptions,
+  randn,
+  type UniformOptions,
+  uniform,
+} from "./random.ts";
+export {
+  arange,
+  type EyeOptions,
+  eye,
+  type LinspaceOptions,
+  linspace,
+  type RangeOptions,
+} from "./ranges.ts";
+
 export type { NestedArray } from "./read.ts";
 export type { Shape } from "./shapes.ts";
-export { Tensor, type TensorOperand } from "./tensor.ts";
+export type { Sorted, SortOptions, TopOptions } from "./sorting.ts";
+export { type Index, Tensor, type TensorOperand } from "./tensor.ts";

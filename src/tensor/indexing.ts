@@ -1,14 +1,17 @@
 /**
  * Indices as NumPy has them: whole numbers (below 0 from the back), ranges as text ("1:5",
  * "::-1"), "..." for all axes between, null for a new axis. They make views of the same memory.
+ * Lists and tensors of whole numbers, and masks, pick elements into memory of their own; several
+ * of them are broadcast and read together.
  */
 import { BitNetError } from "../errors/index.ts";
-import type { Value } from "../graph/index.ts";
+import { Value } from "../graph/index.ts";
+import { type AxisPlaces, nonzero, type Places, takeAt } from "./gathering.ts";
 import { part, unsqueeze } from "./movement.ts";
 import { formatShape, shapeOf } from "./shapes.ts";
 
-/** One place of an index: an element, a range `start:stop:step`, `...`, or null: a new axis. */
-export type Index = number | string | null;
+/** One place of an index: an element, a range as text, `...`, null for a new axis, a list. */
+export type ValueIndex = number | string | null | Places;
 
 const range = /^\s*(-?\d+)?\s*:\s*(-?\d+)?\s*(?::\s*(-?\d+)?\s*)?$/;
 
@@ -16,22 +19,52 @@ const range = /^\s*(-?\d+)?\s*:\s*(-?\d+)?\s*(?::\s*(-?\d+)?\s*)?$/;
  * The part that the indices name; axes without one are taken whole.
  * @throws BitNetError `tensor/index-out-of-range`, `tensor/bad-index`
  */
-export function indexed(x: Value, indices: readonly Index[]): Value {
-  const places = spread(x, indices);
+export function indexed(x: Value, indices: readonly ValueIndex[]): Value {
   let view = x;
   let axis = 0;
-  for (const place of places) {
-    if (place === null) {
+  const lists: AxisPlaces[] = [];
+  const advanced: { place: number; axis: number }[] = [];
+  for (const [place, index] of spread(x, indices).entries()) {
+    if (index === null) {
       view = unsqueeze(view, axis);
       axis += 1;
-    } else if (typeof place === "number") {
-      view = select(view, axis, place);
-    } else {
-      view = part(view, axis, partOf(place, shapeOf(view)[axis]!));
+    } else if (typeof index === "number") {
+      view = select(view, axis, index);
+      advanced.push({ place, axis });
+    } else if (typeof index === "string") {
+      view = part(view, axis, partOf(index, shapeOf(view)[axis]!));
       axis += 1;
+    } else {
+      advanced.push({ place, axis });
+      for (const places of isMask(index) ? placesOfMask(view, axis, index) : [index]) {
+        lists.push({ axis, places });
+        axis += 1;
+      }
     }
   }
-  return view;
+  if (lists.length === 0) return view;
+  // Lists side by side are replaced where they stand; else their axes come first, as in NumPy.
+  const first = advanced[0]!;
+  const isRun = advanced.at(-1)!.place - first.place === advanced.length - 1;
+  return takeAt(view, lists, isRun ? first.axis : 0);
+}
+
+function isMask(index: ValueIndex): index is Value {
+  return isValue(index) && index.dtype === "bool";
+}
+
+function isValue(index: ValueIndex): index is Value {
+  return index instanceof Value;
+}
+
+/** The places of a mask's true elements, for each of its axes, from `axis` on. */
+function placesOfMask(x: Value, axis: number, mask: Value): Int32Array[] {
+  const want = shapeOf(x).slice(axis, axis + mask.dims.length);
+  if (mask.dims.length > 0 && mask.dims.join() === want.join()) return nonzero(mask);
+  throw new BitNetError(
+    "tensor/bad-index",
+    `a mask ${formatShape(shapeOf(mask))} for the axes ${formatShape(want)}: want their shape`,
+  );
 }
 
 /** Without the axis: its element at `index`. */
@@ -56,8 +89,11 @@ function select(x: Value, axis: number, index: number): Value {
 }
 
 /** The indices with `...` written out as whole ranges. */
-function spread(x: Value, indices: readonly Index[]): Index[] {
-  const named = indices.filter((index) => index !== null && index !== "...").length;
+function spread(x: Value, indices: readonly ValueIndex[]): ValueIndex[] {
+  let named = 0;
+  for (const index of indices) {
+    if (index !== null && index !== "...") named += isMask(index) ? index.dims.length : 1;
+  }
   const shape = shapeOf(x);
   if (named > shape.length || indices.filter((index) => index === "...").length > 1) {
     throw new BitNetError(
@@ -66,7 +102,7 @@ function spread(x: Value, indices: readonly Index[]): Index[] {
         'indices and one "..."',
     );
   }
-  const rest = new Array<Index>(shape.length - named).fill(":");
+  const rest = new Array<ValueIndex>(shape.length - named).fill(":");
   const at = indices.indexOf("...");
   if (at < 0) return [...indices, ...rest];
   return [...indices.slice(0, at), ...rest, ...indices.slice(at + 1)];

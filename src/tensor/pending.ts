@@ -8,19 +8,10 @@
  * not; asked for later, it is computed once more, and kept then.
  */
 import { BitNetError } from "../errors/index.ts";
-import {
-  type ApplyOptions,
-  elementSizes,
-  type Node,
-  record,
-  type Storage,
-  Value,
-} from "../graph/index.ts";
+import { type ApplyOptions, type Node, record, type Storage, type Value } from "../graph/index.ts";
 import type { OpName } from "../native/index.ts";
-import type { DType } from "./dtypes.ts";
 import { NumberStorage } from "./numbers.ts";
 import { runTrace, type Trace } from "./run-trace.ts";
-import { type Shape, sizeOf } from "./shapes.ts";
 
 const nodesMax = 256;
 const bytesMax = 64 << 20;
@@ -57,11 +48,7 @@ export class Pending {
     const enough = this.#nodes.length >= nodesMax || this.#bytes >= bytesMax;
     if (enough && !this.#capturing) this.flush();
     const node = record(op, inputs, options);
-    // What is given but is nobody's yet (`unmade`) has this instruction as its producer.
-    this.#push(
-      node,
-      node.outputs.some(({ storage }) => storage.producer !== node),
-    );
+    this.#push(node, options.into !== undefined);
     return node.outputs;
   }
 
@@ -229,12 +216,6 @@ export const pending = new Pending();
 
 /** Ops whose outputs' extents do not follow from what they read. */
 const shapedByCaller: ReadonlySet<OpName> = new Set(["place", "random_uniform", "random_normal"]);
-
-/** An output for such an op: memory that the compiler places. */
-export function unmade(dtype: DType, shape: Shape): Value {
-  const size = sizeOf(shape) * elementSizes[dtype];
-  return new Value({ storage: { kind: "arena", name: "unmade", size }, dtype, dims: shape });
-}
 
 /** Whether something has to run before the storage can be read. */
 export function isPending(storage: Storage): boolean {

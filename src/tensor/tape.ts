@@ -7,6 +7,11 @@ import type { Storage } from "../graph/index.ts";
 let depth = 0;
 const kept: Storage[] = [];
 
+/** Whether a gradient is being recorded. */
+export function isTaping(): boolean {
+  return depth > 0;
+}
+
 /** Whether a gradient is being recorded within another one. */
 export function isNested(): boolean {
   return depth > 1;

@@ -5,7 +5,7 @@
 import { BitNetError } from "../errors/index.ts";
 import { type Storage, Value } from "../graph/index.ts";
 import { gelu, logSoftmax, relu, relu2, silu, softmax } from "./activations.ts";
-import type { DType, TypedArray } from "./dtypes.ts";
+import { type DType, requireFits, type TypedArray } from "./dtypes.ts";
 import {
   binary,
   cast,
@@ -16,7 +16,7 @@ import {
   select,
   unary,
 } from "./elementwise.ts";
-import { type Index, indexed } from "./indexing.ts";
+import { indexed, type ValueIndex } from "./indexing.ts";
 import { matmul } from "./matmul.ts";
 import { contiguous, expand, permute, reshape, squeeze, unsqueeze } from "./movement.ts";
 import { pending } from "./pending.ts";
@@ -36,6 +36,12 @@ import { broadcastShapes, formatShape, type Shape, sameShape, shapeOf, sizeOf } 
 
 /** Another tensor, or a number, which takes this tensor's dtype. */
 export type TensorOperand = Tensor | number;
+
+/**
+ * One place of an index: an element, a range "start:stop:step", "..." for the axes between, null
+ * for a new axis, a list or tensor of whole numbers, or a tensor of bools.
+ */
+export type Index = Exclude<ValueIndex, Value> | Tensor;
 
 /** The memory that a tensor and its views share; writing may move it. */
 interface Base {
@@ -357,11 +363,19 @@ export class Tensor implements Disposable {
   }
 
   /**
-   * A part, as NumPy's `x[...]`: `x.at(0)`, `x.at("1:3", "::-1")`, `x.at("...", null, -1)`. A view.
-   * @throws BitNetError `tensor/index-out-of-range`, `tensor/bad-index`
+   * A part, as NumPy's `x[...]`: `x.at(0)`, `x.at("1:3", "::-1")`, `x.at("...", null, -1)`; a view.
+   * Lists, tensors of whole numbers and masks copy: `x.at([2, 0])`, `x.at(x.gt(0))`. A mask is
+   * computed at once, since the result's shape depends on it.
+   * @throws BitNetError `tensor/index-out-of-range`, `tensor/bad-index`, `tensor/bad-dtype`
    */
   at(...indices: Index[]): Tensor {
-    return this.#view(indexed(this.value, indices));
+    const places = indices.map((one) => (one instanceof Tensor ? one.value : one));
+    return this.#view(indexed(this.value, places));
+  }
+
+  /** The elements (or slices) for which a tensor of bools is true, as `at`. */
+  mask(condition: Tensor): Tensor {
+    return this.at(condition);
   }
 
   /** A copy in memory of its own. */
@@ -386,6 +400,23 @@ export class Tensor implements Disposable {
     const cut = sameShape(shapeOf(source), this.shape) ? source : source.broadcast(this.shape);
     pending.apply("copy", [cut], { into: [to] });
     return this;
+  }
+
+  /** Adds in place; this keeps its dtype. @throws BitNetError `tensor/bad-dtype` for a wider one */
+  add_(other: TensorOperand): this {
+    return this.#update(this.add(other));
+  }
+
+  sub_(other: TensorOperand): this {
+    return this.#update(this.sub(other));
+  }
+
+  mul_(other: TensorOperand): this {
+    return this.#update(this.mul(other));
+  }
+
+  div_(other: TensorOperand): this {
+    return this.#update(this.div(other));
   }
 
   /** The elements row by row, in native memory: they change when the tensor is written to. */
@@ -419,6 +450,11 @@ export class Tensor implements Disposable {
     if (this.#disposed) return "tensor(disposed)";
     const { value } = this;
     return formatTensor(value, isComputed(value) ? formatElements(value) : "not computed yet");
+  }
+
+  #update(result: Tensor): this {
+    requireFits(result.dtype, this.dtype);
+    return this.assign(result);
   }
 
   #view(value: Value): Tensor {

@@ -1,0 +1,174 @@
+/**
+ * Tensors side by side: joined, padded, repeated. Each part is placed in zeros of the result's
+ * shape, and a condition along the axis selects between two of them; many parts are joined by
+ * pairs, so that n of them cost log n passes. Bits are kept, in every dtype.
+ */
+import { BitNetError } from "../errors/index.ts";
+import type { Value } from "../graph/index.ts";
+import { computeDType, type DType, promote } from "./dtypes.ts";
+import { cast } from "./elementwise.ts";
+import { part, reshape, unsqueeze } from "./movement.ts";
+import { pending } from "./pending.ts";
+import {
+  formatShape,
+  normalizeAxis,
+  rankMax,
+  requireShape,
+  rowMajor,
+  type Shape,
+  sameShape,
+  shapeOf,
+  sizeOf,
+} from "./shapes.ts";
+
+/** Elements added in front of and behind an axis. */
+export type PadWidths = readonly [before: number, after: number];
+
+/** Zeros of this shape but for `x`, whose first element lies at the index `start`. */
+function placed(x: Value, shape: Shape, start: Shape): Value {
+  const strides = rowMajor(shape);
+  const offset = start.reduce((sum, index, axis) => sum + index * strides[axis]!, 0);
+  const attrs: Record<string, number> = { offset: sizeOf(shapeOf(x)) > 0 ? offset : 0 };
+  for (let axis = 0; axis < rankMax; axis += 1) attrs[`stride_${axis}`] = strides[axis] ?? 0;
+  return pending.apply("place", [x], { attrs, shape: { dtype: x.dtype, dims: shape } })[0]!;
+}
+
+/**
+ * One behind the other along an axis.
+ * @throws BitNetError `tensor/shape-mismatch` with both shapes
+ */
+export function concat(parts: readonly Value[], axis: number): Value {
+  const first = requireSome(parts, "concat");
+  const at = normalizeAxis(axis, first.dims.length);
+  const dtype = parts.map((one) => one.dtype as DType).reduce(promote);
+  for (const one of parts) requireAlike(first, one, at);
+  let level = parts.map((one) => cast(one, dtype));
+  while (level.length > 1) {
+    const next: Value[] = [];
+    for (let index = 0; index < level.length; index += 2) {
+      const [left, right] = [level[index]!, level[index + 1]];
+      next.push(right ? joined(left, right, at) : left);
+    }
+    level = next;
+  }
+  return level[0]!;
+}
+
+/** Along a new axis, at its place in the result. */
+export function stack(parts: readonly Value[], axis: number): Value {
+  const first = requireSome(parts, "stack");
+  const at = normalizeAxis(axis, first.dims.length + 1);
+  for (const one of parts) requireAlike(first, one, -1);
+  return concat(
+    parts.map((one) => unsqueeze(one, at)),
+    at,
+  );
+}
+
+function joined(a: Value, b: Value, axis: number): Value {
+  const [left, right] = [shapeOf(a), shapeOf(b)];
+  if (left[axis] === 0) return b;
+  if (right[axis] === 0) return a;
+  const count = left[axis]! + right[axis]!;
+  const shape = requireShape(left.map((extent, at) => (at === axis ? count : extent)));
+  const zero = shape.map(() => 0);
+  const behind = zero.map((_, at) => (at === axis ? left[axis]! : 0));
+  const isLeft = placed(truth([left[axis]!]), [count], [0]);
+  const condition = isLeft.view({
+    dims: shape,
+    strides: shape.map((_, at) => (at === axis ? 1 : 0)),
+  });
+  return pending.apply("select", [condition, placed(a, shape, zero), placed(b, shape, behind)])[0]!;
+}
+
+function truth(shape: Shape): Value {
+  return cast(pending.number(1, "i32"), "bool").broadcast(shape);
+}
+
+/** A number around the tensor. @throws BitNetError `tensor/bad-shape` for widths that are none */
+export function pad(x: Value, widths: readonly PadWidths[], value: number): Value {
+  const from = shapeOf(x);
+  if (widths.length !== from.length || widths.flat().some((width) => width < 0)) {
+    throw new BitNetError(
+      "tensor/bad-shape",
+      `pad of a tensor ${formatShape(from)}: want two counts for each of its ${from.length} ` +
+        `axes, got ${JSON.stringify(widths)}`,
+    );
+  }
+  const shape = requireShape(
+    from.map((extent, axis) => extent + widths[axis]![0] + widths[axis]![1]),
+  );
+  if (sameShape(shape, from)) return x;
+  const start = widths.map(([before]) => before);
+  const inside = placed(x, shape, start);
+  if (value === 0) return inside;
+  const dtype = x.dtype as DType;
+  const around = cast(pending.number(value, computeDType(dtype)), dtype).broadcast(shape);
+  return pending.apply("select", [placed(truth(from), shape, start), inside, around])[0]!;
+}
+
+/** Each element along the axis `count` times in a row. */
+export function repeat(x: Value, count: number, axis: number): Value {
+  return again(x, { axis, count, each: true });
+}
+
+/** The whole, `counts[axis]` times along each axis; missing leading counts or axes are 1. */
+export function tile(x: Value, counts: readonly number[]): Value {
+  const rank = Math.max(counts.length, x.dims.length);
+  const ones = new Array<number>(rank - x.dims.length).fill(1);
+  let y = reshape(x, [...ones, ...shapeOf(x)]);
+  for (const [index, count] of counts.entries()) {
+    y = again(y, { axis: rank - counts.length + index, count, each: false });
+  }
+  return y;
+}
+
+interface Repeats {
+  axis: number;
+  count: number;
+  /** Each element in a row, instead of the whole. */
+  each: boolean;
+}
+
+function again(x: Value, { axis, count, each }: Repeats): Value {
+  const shape = shapeOf(x);
+  const at = normalizeAxis(axis, shape.length);
+  const result = requireShape(shape.map((own, index) => (index === at ? own * count : own)));
+  if (count === 1) return x;
+  const before = sizeOf(shape.slice(0, each ? at + 1 : at));
+  const rest = sizeOf(shape) === 0 ? 0 : sizeOf(shape) / before;
+  const once = reshape(x, [before, 1, rest]);
+  return reshape(once.broadcast([before, count, rest]), result);
+}
+
+/** Moved along an axis by `shift` places; what leaves at one end comes back at the other. */
+export function roll(x: Value, shift: number, axis: number): Value {
+  const at = normalizeAxis(axis, x.dims.length);
+  const extent = shapeOf(x)[at]!;
+  const behind = extent === 0 ? 0 : (((-shift % extent) + extent) % extent) + 0;
+  if (!Number.isInteger(shift)) {
+    throw new BitNetError("tensor/bad-index", `roll by ${shift}: want a whole number of places`);
+  }
+  if (behind === 0) return x;
+  const last = part(x, at, { start: behind, count: extent - behind, step: 1 });
+  return concat([last, part(x, at, { start: 0, count: behind, step: 1 })], at);
+}
+
+function requireSome(parts: readonly Value[], what: string): Value {
+  const [first] = parts;
+  if (first) return first;
+  throw new BitNetError("tensor/shape-mismatch", `${what} of no tensors: want at least one`);
+}
+
+/** Equal extents but for one axis. */
+function requireAlike(a: Value, b: Value, axis: number): void {
+  const [left, right] = [shapeOf(a), shapeOf(b)];
+  const fits =
+    left.length === right.length && left.every((n, at) => at === axis || n === right[at]);
+  if (fits) return;
+  throw new BitNetError(
+    "tensor/shape-mismatch",
+    `${formatShape(left)} and ${formatShape(right)} cannot be joined: want equal extents` +
+      (axis < 0 ? "" : ` but for axis ${axis}`),
+  );
+}
