@@ -87,8 +87,9 @@ export class KernelCases implements Disposable {
     for (const topK of [undefined, 0, 40]) this.#head(head, topK);
     this.#dense({ rows: 1, outputs: outputs(vocabulary / 2), inputs: hidden });
     const fewer = (count: number): number => Math.ceil(count / divisor);
-    this.#attention(1, 64);
-    this.#attention(1, fewer(2048));
+    this.#attention({ rows: 1, depth: 64 });
+    // The caches of all layers, which come from memory.
+    this.#attention({ rows: 1, depth: fewer(2048), layers: fewer(30) });
     for (const rows of [fewer(128), fewer(512)]) {
       for (const packing of ["tile2", "tile3"] as const) {
         this.#ternary(packing, { rows, outputs: outputs(2 * feedForward), inputs: hidden });
@@ -97,7 +98,7 @@ export class KernelCases implements Disposable {
     }
     this.#dense({ rows: fewer(128), outputs: outputs(feedForward), inputs: hidden });
     this.#head({ ...head, rows: fewer(32) });
-    this.#attention(fewer(128), fewer(2048));
+    this.#attention({ rows: fewer(128), depth: fewer(2048) });
   }
 
   [Symbol.dispose](): void {
@@ -218,29 +219,37 @@ export class KernelCases implements Disposable {
     });
   }
 
-  /** The last `rows` positions of a sequence of `depth`. */
-  #attention(rows: number, depth: number): void {
+  /** The last `rows` positions of a sequence of `depth`, layer after layer. */
+  #attention({ rows, depth, layers = 1 }: { rows: number; depth: number; layers?: number }): void {
     const pageCount = Math.ceil(depth / pagePositions);
-    const page = groups * headWidth * pagePositions;
-    const size = 2 * pageCount * page;
+    const size = 2 * pageCount * groups * headWidth * pagePositions;
     const graph = new Graph();
     const dims = (a: number, b: number): number[] => [pageCount, groups, a, b];
-    const [keys, values] = [graph.state("keys", size), graph.state("values", size)];
-    const operands = [
-      graph.input("q", "f32", [rows, heads, headWidth]),
-      graph.stateValue(keys, { dtype: "f16", dims: dims(headWidth, pagePositions) }),
-      graph.stateValue(values, { dtype: "f16", dims: dims(pagePositions, headWidth) }),
+    const keys = graph.state("keys", layers * size);
+    const values = graph.state("values", layers * size);
+    const places = [
       graph.input("positions", "i32", [rows]),
       graph.input("sequences", "i32", [rows]),
       graph.input("pages", "i32", [1, pageCount]),
     ];
-    const into = [graph.output("y", "f32", [rows, heads, headWidth])];
-    graph.apply("attention", operands, { attrs: { scale: 1 / Math.sqrt(headWidth) }, into });
+    let y = graph.input("q", "f32", [rows, heads, headWidth]);
+    for (let layer = 0; layer < layers; layer += 1) {
+      const part = { dtype: "f16", offset: layer * size } as const;
+      const cache = [
+        graph.stateValue(keys, { ...part, dims: dims(headWidth, pagePositions) }),
+        graph.stateValue(values, { ...part, dims: dims(pagePositions, headWidth) }),
+      ];
+      y = graph.one("attention", [y, ...cache, ...places], {
+        attrs: { scale: 1 / Math.sqrt(headWidth) },
+        ...(layer + 1 === layers && { into: [graph.output("y", "f32", [rows, heads, headWidth])] }),
+      });
+    }
     const width = rows * heads * headWidth;
     // Half of the newest `rows` positions are ahead of a row on average.
     const positionsSeen = rows * (depth - (rows - 1) / 2);
+    const times = layers > 1 ? `, ${layers} layers` : "";
     this.all.push({
-      name: `attention ${rows} x ${heads}/${groups} x ${headWidth}, depth ${depth}`,
+      name: `attention ${rows} x ${heads}/${groups} x ${headWidth}, depth ${depth}${times}`,
       program: new Program(graph),
       run: {
         inputs: {
@@ -251,13 +260,15 @@ export class KernelCases implements Disposable {
         },
         regions: {
           // Bytes of a bf16 below 2 are an f16 below 2.
-          keys: this.#filled(size, this.#sources.bf16),
-          values: this.#filled(size, this.#sources.bf16),
+          keys: this.#filled(layers * size, this.#sources.bf16),
+          values: this.#filled(layers * size, this.#sources.bf16),
           y: this.#region(width * 4),
         },
       },
       limit: rows === 1 ? "memory" : "float",
-      amount: rows === 1 ? 4 * depth * groups * headWidth : 4 * positionsSeen * heads * headWidth,
+      amount:
+        layers *
+        (rows === 1 ? 4 * depth * groups * headWidth : 4 * positionsSeen * heads * headWidth),
     });
   }
 

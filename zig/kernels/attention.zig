@@ -4,7 +4,7 @@
 //! q, y: f32 (R, H, hd), adjacent within a head; k_pages: (P, G, hd, 64), v_pages: (P, G, 64, hd),
 //! both f32 or both f16, dense within a group; pos, seq: i32 (R); pages: i32 (S, PM). Pages merge
 //! in order (attention_tile.zig), so results depend neither on the split nor on the batch. Units
-//! of work: tiles of rows for some heads of a group, so that they share what they read.
+//! of work: heads of tiles of rows; those of one group that a worker has share what they read.
 
 const std = @import("std");
 const kv_write = @import("kv_write.zig");
@@ -34,72 +34,61 @@ pub fn run(task: *const Task) callconv(.c) void {
     }
 }
 
-/// How rows and heads are cut into units. Results do not depend on it.
+/// How rows and heads are cut into tiles. Results do not depend on it.
 const Plan = struct {
     row_count: usize,
     rows_per_tile: usize,
     row_tiles: usize,
     heads_per_group: usize,
     heads_per_part: usize,
-    parts: usize,
     group_count: usize,
 
     fn init(task: *const Task) Plan {
         const q = task.in(0);
         const group_count: usize = task.in(1).dims[1];
         const heads_per_group = q.dims[1] / group_count;
-        const sum_size = paddedColumns(q.dims[2]) * @sizeOf(f32);
-        const query_total = @min(query_total_max, (task.scratch_size - queries_size) / sum_size);
-        var best = Plan.ofHeads(q.dims[0], group_count, heads_per_group, .{
-            .heads_per_part = @min(heads_per_group, query_total),
-            .query_total = query_total,
-        });
-        var heads = best.heads_per_part;
-        while (heads > 1 and best.evenness(task.worker_count) < 0.8) {
-            heads = (heads + 1) / 2;
-            const finer = Plan.ofHeads(q.dims[0], group_count, heads_per_group, .{
-                .heads_per_part = heads,
-                .query_total = query_total,
-            });
-            const gain = finer.evenness(task.worker_count) > best.evenness(task.worker_count);
-            if (gain) best = finer;
-        }
-        return best;
-    }
-
-    fn ofHeads(
-        row_count: usize,
-        group_count: usize,
-        heads_per_group: usize,
-        cut: struct { heads_per_part: usize, query_total: usize },
-    ) Plan {
-        const rows_per_tile = @max(1, cut.query_total / cut.heads_per_part);
+        const query_total = @min(query_total_max, Scratch.room(task));
+        const rows_per_tile = @max(1, query_total / heads_per_group);
         return .{
-            .row_count = row_count,
+            .row_count = q.dims[0],
             .rows_per_tile = rows_per_tile,
-            .row_tiles = (row_count + rows_per_tile - 1) / rows_per_tile,
+            .row_tiles = (q.dims[0] + rows_per_tile - 1) / rows_per_tile,
             .heads_per_group = heads_per_group,
-            .heads_per_part = cut.heads_per_part,
-            .parts = (heads_per_group + cut.heads_per_part - 1) / cut.heads_per_part,
+            .heads_per_part = @min(heads_per_group, query_total),
             .group_count = group_count,
         };
     }
 
+    /// Heads of a group, of its tiles, of all groups.
     fn unitCount(plan: *const Plan) usize {
-        return plan.group_count * plan.parts * plan.row_tiles;
+        return plan.group_count * plan.row_tiles * plan.heads_per_group;
     }
 
-    /// The share of time in which all workers are busy, were all units alike.
-    fn evenness(plan: *const Plan, worker_count: usize) f32 {
-        const rounds = (plan.unitCount() + worker_count - 1) / worker_count;
-        const units: f32 = @floatFromInt(plan.unitCount());
-        return units / @as(f32, @floatFromInt(@max(1, rounds * worker_count)));
+    /// The units of `[start, end)` at one end of it that are heads of one tile.
+    fn range(plan: *const Plan, first: usize, end: usize, from_end: bool) [2]usize {
+        if (from_end) {
+            const tile_start = (end - 1) / plan.heads_per_group * plan.heads_per_group;
+            return .{ @max(first, tile_start, end -| plan.heads_per_part), end };
+        }
+        const tile_end = (first / plan.heads_per_group + 1) * plan.heads_per_group;
+        return .{ first, @min(end, tile_end, first + plan.heads_per_part) };
     }
 
-    /// Late tiles see more positions, so tiles alternate from both ends.
-    fn rowTile(plan: *const Plan, unit: usize) usize {
-        const turn = unit % plan.row_tiles;
-        return if (turn % 2 == 0) turn / 2 else plan.row_tiles - 1 - turn / 2;
+    fn part(plan: *const Plan, first: usize, end: usize) Part {
+        const tile_index = first / plan.heads_per_group;
+        const group = tile_index / plan.row_tiles;
+        // Late tiles see more positions, so tiles alternate from both ends.
+        const turn = tile_index % plan.row_tiles;
+        const row_tile = if (turn % 2 == 0) turn / 2 else plan.row_tiles - 1 - turn / 2;
+        const row = row_tile * plan.rows_per_tile;
+        const head = group * plan.heads_per_group + first % plan.heads_per_group;
+        return .{
+            .row_first = row,
+            .row_end = @min(row + plan.rows_per_tile, plan.row_count),
+            .head_first = head,
+            .head_end = head + (end - first),
+            .group = group,
+        };
     }
 };
 
@@ -112,28 +101,27 @@ const Part = struct {
     group: usize,
 };
 
+/// Every second worker goes through its share backwards: neighbours that share a group are at it
+/// at the same time, so that it comes from memory once.
 fn attend(comptime T: type, task: *const Task) void {
     if (task.in(0).elementCount() == 0) return;
     const plan = Plan.init(task);
     const share = task.share(plan.unitCount());
-    for (share.start..share.end) |unit| {
-        const group_part = unit / plan.row_tiles;
-        const group = group_part / plan.parts;
-        const head = group_part % plan.parts * plan.heads_per_part;
-        const row = plan.rowTile(unit) * plan.rows_per_tile;
-        const row_end = @min(row + plan.rows_per_tile, plan.row_count);
-        const first = group * plan.heads_per_group;
-        var part: Part = .{
-            .row_first = row,
-            .row_end = row,
-            .head_first = first + head,
-            .head_end = first + @min(head + plan.heads_per_part, plan.heads_per_group),
-            .group = group,
-        };
-        while (part.row_first < row_end) : (part.row_first = part.row_end) {
-            part.row_end = endOfSequence(task, part.row_first, row_end);
-            attendPart(T, task, part);
-        }
+    var start_unit = share.start;
+    var end_unit = share.end;
+    const backwards = task.worker % 2 == 1;
+    while (start_unit < end_unit) {
+        const first, const end = plan.range(start_unit, end_unit, backwards);
+        attendTile(T, task, plan.part(first, end));
+        if (backwards) end_unit = first else start_unit = end;
+    }
+}
+
+fn attendTile(comptime T: type, task: *const Task, tile_part: Part) void {
+    var part = tile_part;
+    while (part.row_first < tile_part.row_end) : (part.row_first = part.row_end) {
+        part.row_end = endOfSequence(task, part.row_first, tile_part.row_end);
+        attendPart(T, task, part);
     }
 }
 
@@ -146,31 +134,64 @@ fn endOfSequence(task: *const Task, first: usize, end: usize) usize {
 }
 
 fn attendPart(comptime T: type, task: *const Task, part: Part) void {
-    const hd: usize = task.in(0).dims[2];
-    const queries = start(task, part) orelse return;
+    const scratch: Scratch = .of(task);
+    const queries = start(task, part, scratch) orelse return;
     const sequence = strided.item(i32, task.in(4), part.row_first);
     const pages = kv_write.pagesOf(task, task.in(5), sequence) orelse return;
-    const scale = task.attr(Attrs).scale;
     var last: usize = 0;
     for (queries) |query| last = @max(last, query.position);
     var first_position: usize = 0;
-    while (first_position <= last) : (first_position += tile.page_positions) {
-        const position: i32 = @intCast(first_position);
-        const page_count = @min(task.in(1).dims[0], task.in(2).dims[0]);
-        const page = kv_write.pageAt(task, pages, position, page_count) orelse return;
-        const operand: tile.Page(T) = .{
-            .keys = strided.at(T, task.in(1), page, part.group),
-            .values = strided.at(T, task.in(2), page, part.group),
-            .hd = hd,
-            .first_position = first_position,
-        };
-        var i: usize = 0;
-        while (i < queries.len) : (i += tile.query_count_max) {
-            const some = queries[i..@min(i + tile.query_count_max, queries.len)];
-            if (anySees(some, first_position)) tile.step(T, some, operand, scale);
+    var page = pageOf(T, task, part, pages, 0) orelse return;
+    while (true) {
+        const next_position = first_position + tile.page_positions;
+        var next = page;
+        if (next_position <= last) {
+            next = pageOf(T, task, part, pages, next_position) orelse return;
         }
+        page.next_keys = next.keys;
+        takePage(T, task, queries, scratch, page);
+        if (next_position > last) break;
+        first_position = next_position;
+        page = next;
     }
     finish(task, part, queries);
+}
+
+fn pageOf(
+    comptime T: type,
+    task: *const Task,
+    part: Part,
+    pages: []const i32,
+    first_position: usize,
+) ?tile.Page(T) {
+    const page_count = @min(task.in(1).dims[0], task.in(2).dims[0]);
+    const page = kv_write.pageAt(task, pages, @intCast(first_position), page_count) orelse {
+        return null;
+    };
+    const keys = strided.at(T, task.in(1), page, part.group);
+    return .{
+        .keys = keys,
+        .values = strided.at(T, task.in(2), page, part.group),
+        .hd = task.in(0).dims[2],
+        .first_position = first_position,
+        .next_keys = keys,
+    };
+}
+
+fn takePage(
+    comptime T: type,
+    task: *const Task,
+    queries: []Query,
+    scratch: Scratch,
+    page: tile.Page(T),
+) void {
+    const scale = task.attr(Attrs).scale;
+    var i: usize = 0;
+    while (i < queries.len) : (i += tile.query_count_max) {
+        const some = queries[i..@min(i + tile.query_count_max, queries.len)];
+        if (!anySees(some, page.first_position)) continue;
+        tile.step(T, some, scratch.x + i * page.hd, page, scale);
+    }
 }
 
 fn anySees(queries: []const Query, position: usize) bool {
@@ -178,30 +199,57 @@ fn anySees(queries: []const Query, position: usize) bool {
     return false;
 }
 
-/// The queries of a part, rows outermost, in the worker's scratch.
-fn start(task: *const Task, part: Part) ?[]Query {
-    const hd = task.in(0).dims[2];
-    const padded = paddedColumns(hd);
-    const queries: [*]Query = @ptrCast(@alignCast(task.scratch));
-    const sums: [*]f32 = @ptrCast(@alignCast(task.scratch + queries_size));
-    var count: usize = 0;
-    for (part.row_first..part.row_end) |row| {
+/// A worker's memory: queries, their sums (each padded to whole vectors) and their vectors, those
+/// of one tile interleaved (hd, queries).
+const Scratch = struct {
+    queries: [*]Query,
+    sums: [*]f32,
+    x: [*]f32,
+
+    fn of(task: *const Task) Scratch {
+        const count = @min(query_total_max, room(task));
+        const sums: [*]f32 = @ptrCast(@alignCast(task.scratch + queries_size));
+        return .{
+            .queries = @ptrCast(@alignCast(task.scratch)),
+            .sums = sums,
+            .x = sums + count * paddedColumns(task.in(0).dims[2]),
+        };
+    }
+
+    /// Queries there is memory for.
+    fn room(task: *const Task) usize {
+        const size = 2 * paddedColumns(task.in(0).dims[2]) * @sizeOf(f32);
+        return (task.scratch_size - queries_size) / size;
+    }
+};
+
+/// The queries of a part, rows outermost.
+fn start(task: *const Task, part: Part, scratch: Scratch) ?[]Query {
+    const padded = paddedColumns(task.in(0).dims[2]);
+    const head_count = part.head_end - part.head_first;
+    const queries = scratch.queries[0 .. (part.row_end - part.row_first) * head_count];
+    for (queries, 0..) |*query, n| {
+        const row = part.row_first + n / head_count;
         const position = strided.item(i32, task.in(3), row);
         if (position < 0) {
             task.fail(.position_out_of_range, position);
             return null;
         }
-        for (part.head_first..part.head_end) |head| {
-            queries[count] = .{
-                .x = strided.at(f32, task.in(0), row, head),
-                .sum = sums + count * padded,
-                .position = @intCast(position),
-            };
-            @memset(queries[count].sum[0..padded], 0);
-            count += 1;
-        }
+        query.* = .{ .sum = scratch.sums + n * padded, .position = @intCast(position) };
+        @memset(query.sum[0..padded], 0);
+        const vector = strided.at(f32, task.in(0), row, part.head_first + n % head_count);
+        interleave(vector[0..task.in(0).dims[2]], scratch.x, n, queries.len);
     }
-    return queries[0..count];
+    return queries;
+}
+
+/// Puts a query's vector among those of its tile.
+fn interleave(vector: []const f32, x: [*]f32, index: usize, query_count: usize) void {
+    const lane = index % tile.query_count_max;
+    const first = index - lane;
+    const count = @min(tile.query_count_max, query_count - first);
+    const target = x + first * vector.len + lane;
+    for (vector, 0..) |element, i| target[i * count] = element;
 }
 
 fn finish(task: *const Task, part: Part, queries: []const Query) void {

@@ -5,6 +5,8 @@
 //! Lanes are positions in the scores and columns in the sums; both add one term after the other,
 //! so a query's result is the same whichever queries share its tile. Masked positions add nothing,
 //! not even zeros: what a page holds behind a query's position is never read as a value.
+//!
+//! A page is read once and in order, and each half of it brings the next half into the cache.
 
 const std = @import("std");
 const lanes = @import("lanes.zig");
@@ -24,9 +26,8 @@ const vector_count = switch (lanes.registers) {
 const page_vectors = page_positions / lanes.width;
 const lane_index = std.simd.iota(u32, lanes.width);
 
-/// One query vector and what it has gathered of the pages so far.
+/// What one query vector has gathered of the pages so far.
 pub const Query = struct {
-    x: [*]const f32, // (hd)
     /// (hd, padded to whole vectors), 0 at first.
     sum: [*]f32,
     largest: f32 = -std.math.inf(f32),
@@ -42,13 +43,28 @@ pub const Query = struct {
 
 /// One page of a group: keys (hd, 64), values (64, hd), both dense.
 pub fn Page(comptime T: type) type {
-    return struct { keys: [*]const T, values: [*]const T, hd: usize, first_position: usize };
+    return struct {
+        keys: [*]const T,
+        values: [*]const T,
+        hd: usize,
+        first_position: usize,
+        /// Keys that are read after this page.
+        next_keys: [*]const T,
+    };
 }
 
-/// Takes a page into up to `query_count_max` queries.
-pub fn step(comptime T: type, queries: []Query, page: Page(T), scale: f32) void {
+/// Takes a page into up to `query_count_max` queries, whose vectors are `x` (hd, queries).
+pub fn step(
+    comptime T: type,
+    queries: []Query,
+    x: [*]const f32,
+    page: Page(T),
+    scale: f32,
+) void {
     switch (queries.len) {
-        inline 1...query_count_max => |count| stepTile(T, count, queries[0..count], page, scale),
+        inline 1...query_count_max => |count| {
+            stepTile(T, count, queries[0..count], x, page, scale);
+        },
         else => unreachable,
     }
 }
@@ -57,13 +73,14 @@ fn stepTile(
     comptime T: type,
     comptime count: usize,
     queries: *[count]Query,
+    x: [*]const f32,
     page: Page(T),
     scale: f32,
 ) void {
     var weights: [count][page_positions]f32 align(64) = undefined;
     var rescale: [count]f32 = undefined;
     var visible: [count]usize = undefined;
-    score(T, count, queries, page, &weights);
+    score(T, count, x, page, &weights);
     var common: usize = page_positions;
     inline for (queries, 0..) |*query, i| {
         visible[i] = query.visibleCount(page.first_position);
@@ -84,22 +101,26 @@ fn stepTile(
 fn score(
     comptime T: type,
     comptime count: usize,
-    queries: *const [count]Query,
+    x: [*]const f32,
     page: Page(T),
     weights: *[count][page_positions]f32,
 ) void {
     comptime var first = 0;
     inline while (first < page_vectors) : (first += vector_count) {
         const column = first * lanes.width;
+        const factors: Factors(vector_count) = .of(x);
         var sums: [count][vector_count]lanes.F32 = @splat(@splat(lanes.zero));
         for (0..page.hd) |i| {
             var keys: [vector_count]lanes.F32 = undefined;
-            const row = page.keys + i * page_positions + column;
-            inline for (&keys, 0..) |*key, n| key.* = lanes.load(T, row + n * lanes.width);
-            inline for (0..count) |q| {
-                const x = lanes.splat(queries[q].x[i]);
-                inline for (keys, 0..) |key, n| sums[q][n] = lanes.addProduct(sums[q][n], x, key);
+            const offset = i * page_positions + column;
+            inline for (&keys, 0..) |*key, n| {
+                key.* = lanes.load(T, page.keys + offset + n * lanes.width);
             }
+            prefetch(T, vector_count, page.values + offset);
+            inline for (0..count) |q| inline for (keys, 0..) |key, n| {
+                const factor = factors.at(n, i * count + q);
+                sums[q][n] = lanes.addProduct(sums[q][n], factor, key);
+            };
         }
         inline for (0..count) |q| inline for (0..vector_count) |n| {
             lanes.store(f32, weights[q][column + n * lanes.width ..].ptr, sums[q][n]);
@@ -151,12 +172,15 @@ fn gather(
         sums[q][n] = before * lanes.splat(rescale[q]);
     };
     const left = page.hd - column;
+    const factors: Factors(vectors) = .of(&weights[0]);
     for (0..common) |j| {
-        const row = valuesAt(T, vectors, page.values + j * page.hd + column, left);
-        inline for (0..count) |q| {
-            const weight = lanes.splat(weights[q][j]);
-            inline for (row, 0..) |v, n| sums[q][n] = lanes.addProduct(sums[q][n], weight, v);
-        }
+        const offset = j * page.hd + column;
+        const row = valuesAt(T, vectors, page.values + offset, left);
+        prefetch(T, vectors, page.next_keys + offset);
+        inline for (0..count) |q| inline for (row, 0..) |v, n| {
+            const weight = factors.at(n, q * page_positions + j);
+            sums[q][n] = lanes.addProduct(sums[q][n], weight, v);
+        };
     }
     inline for (0..count) |q| {
         for (common..@max(common, visible[q])) |j| {
@@ -180,4 +204,44 @@ inline fn valuesAt(
     if (vectors == 1) return .{lanes.loadUpTo(T, source, left)};
     inline for (&row, 0..) |*v, n| v.* = lanes.load(T, source + n * lanes.width);
     return row;
+}
+
+/// Floats that are read to multiply each of `vectors` vectors. AVX-512 broadcasts an operand from
+/// memory within the product, at no cost, but compilers broadcast what several products read into
+/// a register, which costs the units that multiply: so each vector has a pointer of its own.
+fn Factors(comptime vectors: usize) type {
+    return struct {
+        pointers: [vectors][*]const f32,
+
+        const Self = @This();
+
+        inline fn of(pointer: [*]const f32) Self {
+            var factors: Self = .{ .pointers = @splat(pointer) };
+            if (lanes.registers == 32) {
+                inline for (factors.pointers[1..]) |*other| other.* = unknown(other.*);
+            }
+            return factors;
+        }
+
+        inline fn at(factors: *const Self, vector: usize, index: usize) lanes.F32 {
+            return lanes.splat(factors.pointers[vector][index]);
+        }
+    };
+}
+
+/// A pointer of which the compiler knows nothing.
+inline fn unknown(pointer: [*]const f32) [*]const f32 {
+    return asm (""
+        : [out] "=r" (-> [*]const f32),
+        : [in] "0" (pointer),
+    );
+}
+
+/// Fetches the vectors that are read half a page later.
+inline fn prefetch(comptime T: type, comptime vectors: usize, from: [*]const T) void {
+    const elements_per_line = 64 / @sizeOf(T);
+    comptime var line = 0;
+    inline while (line * elements_per_line < vectors * lanes.width) : (line += 1) {
+        @prefetch(from + line * elements_per_line, .{ .locality = 2 });
+    }
 }
