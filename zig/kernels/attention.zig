@@ -405,6 +405,7 @@ test "attention: equals f64 to 3e-6 for every shape of heads, however the work i
         .{ .rows = 12, .heads = 3, .groups = 3, .hd = 20 },
         .{ .rows = 4, .heads = 6, .groups = 2, .hd = 8 },
         .{ .rows = 2, .heads = 20, .groups = 5, .hd = 128 },
+        .{ .rows = 2, .heads = 70, .groups = 1, .hd = 8 },
     }) |shape| {
         var case = try Case(T).init(shape, 66);
         defer case.deinit();
