@@ -1,9 +1,11 @@
 /** Checkpoints of any format to names, dtypes, shapes and byte ranges. */
 export { type BlockShape, blockShapes, i2sTailBytes } from "./dtypes.ts";
 export { type GgufContent, type GgufField, writeGguf } from "./gguf-writer.ts";
+export { type NpyContent, type NpyEntry, readNpy, writeNpy } from "./npy.ts";
 export { openCheckpoint, readTensorBytes } from "./open.ts";
 export { writeFileWhole } from "./output-file.ts";
 export { packingMetadata } from "./packed-tensors.ts";
+export { readSafetensors } from "./safetensors.ts";
 export {
   type SafetensorsContent,
   type SafetensorsSource,

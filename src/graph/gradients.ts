@@ -64,7 +64,10 @@ function ruleOf(node: Node): NonNullable<(typeof gradientRules)[Node["op"]]> {
   );
 }
 
-/** What made the value, and what made that: each instruction before those that it reads. */
+/**
+ * What made the value, and what made that, as far as something wanted leads there: each instruction
+ * before those that it reads.
+ */
 function backwardsFrom(y: Value, wanted: ReadonlySet<Storage>): Node[] {
   const order: Node[] = [];
   const seen = new Set<Node>();
@@ -86,7 +89,16 @@ function backwardsFrom(y: Value, wanted: ReadonlySet<Storage>): Node[] {
       stack.pop();
     }
   }
-  return order.reverse();
+  const depends = new Set<Node>();
+  for (const node of order) {
+    const inputs = customGradients.get(node)?.inputs ?? node.inputs;
+    const isOn = inputs.some(({ storage }) => {
+      const { producer } = storage;
+      return wanted.has(storage) || (producer !== undefined && depends.has(producer));
+    });
+    if (isOn) depends.add(node);
+  }
+  return order.filter((node) => depends.has(node)).reverse();
 }
 
 /** Gradients gathered so far, each of all of a storage. */

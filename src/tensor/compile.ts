@@ -81,7 +81,10 @@ function run({ program, leaves, results, isList }: Recorded, rows: readonly Valu
   });
   execute(program, {
     leaves: leaves.map((leaf) => {
-      if (typeof leaf !== "number") return leaf;
+      if (typeof leaf !== "number") {
+        pending.require(leaf);
+        return leaf;
+      }
       const { storage, offset } = rows[leaf]!;
       return { ...storage, base: storage.base! + offset };
     }),

@@ -115,6 +115,8 @@ function leafOf(input: Tensor): Value {
   if (isNested() || !value.storage.region) return pending.apply("copy", [value])[0]!;
   const row = contiguous(value);
   if (!row.storage.region) return row;
+  // What is still to be written there would not be seen through another storage.
+  pending.require(row.storage);
   const { kind, name, size, region, base } = row.storage;
   row.storage.borrowed = true;
   const storage: Storage = { kind, name, size, region, base, borrowed: true };

@@ -4,6 +4,14 @@ export { type AxisPairs, dot, einsum, outer, tensordot } from "./contractions.ts
 export { type CreateOptions, full, ones, tensor, zeros } from "./create.ts";
 export { type DType, dtypes, type TypedArray } from "./dtypes.ts";
 export {
+  type LoadTensorsOptions,
+  loadNpy,
+  loadSafetensors,
+  type SaveTensorsOptions,
+  saveNpy,
+  saveSafetensors,
+} from "./files.ts";
+export {
   argsort,
   concat,
   flip,
