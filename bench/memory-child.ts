@@ -1,7 +1,7 @@
 /**
  * What bench/memory.ts runs in processes of their own, because the engine's pool is set up once:
  *
- *   decode N      decodes the bundled model N times: best tokens/s
+ *   decode        decodes with the bundled model at each message of its parent: answers with a Decode
  *   record FILE   writes what the engine allocates and frees
  *
  * The trace is pairs of u32, a slot and the size of a block; size 0 frees the slot.
@@ -16,8 +16,14 @@ import {
 
 type Event = StructValues<typeof PoolEventLayout>;
 
+/** One decode: how long it took, and how many blocks the core allocated for it. */
+export interface Decode {
+  milliseconds: number;
+  blocks: number;
+}
+
 const [task, argument = ""] = process.argv.slice(2);
-if (task === "decode") console.log(await decode(Number(argument)));
+if (task === "decode") await decodeWhenAsked();
 else if (task === "record") await Bun.write(argument, await record());
 else throw new Error(`want decode or record, got ${task}`);
 
@@ -26,16 +32,18 @@ async function generate(model: Model, maxTokens: number): Promise<void> {
   await model.generate("Once upon a time", options).text();
 }
 
-async function decode(rounds: number): Promise<number> {
-  const tokens = 192;
-  await using model = await load("fairy-tales");
-  let best = 0;
-  for (let round = 0; round < rounds; round += 1) {
+async function decodeWhenAsked(): Promise<void> {
+  const model = await load("fairy-tales");
+  const pool = NativePool.engine();
+  // What has come in before waits for the first listener.
+  process.on("message", async () => {
+    const before = pool.metrics().allocated_count;
     const start = performance.now();
-    await generate(model, tokens);
-    best = Math.max(best, (tokens * 1000) / (performance.now() - start));
-  }
-  return best;
+    await generate(model, 192);
+    const milliseconds = performance.now() - start;
+    const decode: Decode = { milliseconds, blocks: pool.metrics().allocated_count - before };
+    process.send!(decode);
+  });
 }
 
 /** Loading, generations of several lengths, logits, and the end. */

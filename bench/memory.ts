@@ -5,8 +5,8 @@
  *   bun bench/memory.ts [--json] [--smoke]
  *
  * Each measurement is a process of its own, all allocators in turn, medians of several rounds;
- * docs/memory.md tells what the traces are. The engine's is recorded just before. Tracking is the
- * bundled model's decode at level standard against none. --smoke is one short round.
+ * docs/memory.md tells what the traces are. The engine's is recorded just before. What tracking
+ * costs is memory-tracking.ts's. --smoke is one short round.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,6 +17,7 @@ import { findZig } from "../scripts/setup/tools.mjs";
 import { HybridMemoryPool } from "../src/memory/index.ts";
 import { NativePool, packManner } from "../src/native/index.ts";
 import { describeMachine, formatMachine, formatTable, summarize } from "../src/report/index.ts";
+import { measureTracking } from "./memory-tracking.ts";
 
 const rivalNames = ["glibc", "mimalloc", "jemalloc"] as const;
 type Rival = (typeof rivalNames)[number];
@@ -54,13 +55,13 @@ const { json, smoke } = values;
 const root = join(import.meta.dir, "..");
 const folder = mkdtempSync(join(tmpdir(), "bitnet-memory-"));
 try {
-  const result = measure();
+  const result = await measure();
   console.log(json ? JSON.stringify(result) : describe(result));
 } finally {
   rmSync(folder, { recursive: true });
 }
 
-function measure() {
+async function measure() {
   const trace = join(folder, "engine.trace");
   child({ BITNET_MEMORY_TRACKING: "standard" }, "record", trace);
   const scenarios = runNative(trace);
@@ -69,12 +70,12 @@ function measure() {
     small: pairOf(named("small")),
     large: pairOf(named("large")),
     traces: scenarios.map(traceOf),
-    tracking: trackingOf(named("small")),
+    tracking: await trackingOf(named("small")),
     fromTypeScript: fromTypeScript(),
   };
 }
 
-type Result = ReturnType<typeof measure>;
+type Result = Awaited<ReturnType<typeof measure>>;
 
 function pairOf({ results }: Scenario): { allocateNs: number; freeNs: number } {
   const { allocateNs, freeNs } = results.pool!;
@@ -111,22 +112,13 @@ function runNative(trace: string): Scenario[] {
   return (JSON.parse(text) as { scenarios: Scenario[] }).scenarios;
 }
 
-/** The engine's decode, watched and not, in turns; and what watching costs a small block. */
-function trackingOf({ results }: Scenario) {
-  const speeds: Record<"none" | "standard", number[]> = { none: [], standard: [] };
-  for (let round = 0; round < (smoke ? 1 : 5); round += 1) {
-    for (const level of ["none", "standard"] as const) {
-      const speed = child({ BITNET_MEMORY_TRACKING: level }, "decode", smoke ? "1" : "40");
-      speeds[level].push(Number(speed));
-    }
-  }
-  const ratio = summarize(speeds.none).median / summarize(speeds.standard).median;
-  const watched = results.pool_standard!;
-  return {
-    overheadPercent: (ratio - 1) * 100,
-    standardAllocateNs: watched.allocateNs,
-    standardFreeNs: watched.freeNs,
-  };
+/** What watching costs a small block, and the engine's decode. */
+async function trackingOf({ results }: Scenario) {
+  const { pool, pool_standard: watched } = results as Record<string, Figures>;
+  const effort = smoke ? { pairs: 1, turns: 1 } : { pairs: 48, turns: 4 };
+  const pairNs = (figures: Figures): number => figures.allocateNs + figures.freeNs;
+  const cost = await measureTracking({ ...effort, nsPerBlock: pairNs(watched!) - pairNs(pool!) });
+  return { ...cost, standardAllocateNs: watched!.allocateNs, standardFreeNs: watched!.freeNs };
 }
 
 /** Nanoseconds of an allocation and its free together: numbers alone, and as a block. */
@@ -187,6 +179,7 @@ function describe({ traces, small, large, tracking, fromTypeScript: ts }: Result
       ratio(residentOverLive),
       ...rivalNames.map((rival) => ratio(rivalsResidentOverLive[rival])),
     ]);
+  const [low, high] = tracking.overheadQuartilesPercent;
   return [
     formatMachine(describeMachine(1)),
     "",
@@ -200,6 +193,8 @@ function describe({ traces, small, large, tracking, fromTypeScript: ts }: Result
       `${ns(ts.blockPairNs)} ns as a block`,
     `watched at standard: allocate ${ns(tracking.standardAllocateNs)} ns, ` +
       `free ${ns(tracking.standardFreeNs)} ns; ` +
-      `the engine's decode ${tracking.overheadPercent.toFixed(1)} % slower`,
+      `the engine's decode ${tracking.overheadPercent.toFixed(1)} % slower ` +
+      `(quartiles ${low!.toFixed(1)} and ${high!.toFixed(1)}), by count ` +
+      `${tracking.countedPercent.toFixed(2)} % (${tracking.blocksPerDecode} blocks)`,
   ].join("\n");
 }

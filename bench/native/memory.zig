@@ -135,7 +135,7 @@ fn writeFigures(writer: *std.Io.Writer, figures: Figures) !void {
 fn run(options: Options, scenario: scenarios.Scenario) Figures {
     var samples: [entrants.len][figure_count][rounds_max]f64 = undefined;
     var counts: [entrants.len]usize = @splat(0);
-    for (0..options.rounds) |_| {
+    for (0..@min(rounds_max, options.rounds * scenario.more)) |_| {
         for (entrants, &samples, &counts) |entrant, *of_entrant, *count| {
             const result = spawn(options, entrant, scenario.name) orelse continue;
             const values: [figure_count]f64 = @bitCast(result);

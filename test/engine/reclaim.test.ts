@@ -81,7 +81,8 @@ describe("an idle context", () => {
     const before = systemMemory().resident;
     const won = reclaim("idle context");
     expect(won).toBeGreaterThan(2 ** 20);
-    if (process.platform === "linux") {
+    // Debug mode keeps freed blocks for a while, and a part of them poisoned.
+    if (process.platform === "linux" && process.env.BITNET_MEMORY_DEBUG !== "1") {
       expect(before - systemMemory().resident).toBeGreaterThan(won / 2);
     }
   });

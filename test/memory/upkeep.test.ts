@@ -3,12 +3,9 @@ import { afterEach, expect, test } from "bun:test";
 import {
   cleanUp,
   cleanupHistory,
-  idleStrategy,
   memoryPressure,
   type PressureLevel,
-  periodicStrategy,
   pressureLevels,
-  pressureStrategy,
   type Reclaimable,
   ReclaimPriority,
   reclaimers,
@@ -18,8 +15,8 @@ import {
 import { garbage, keptMemory } from "../../src/memory/process-reclaimers.ts";
 import { Region } from "../../src/native/index.ts";
 
-const defaults = [pressureStrategy(), periodicStrategy(), idleStrategy()];
-afterEach(() => setCleanupStrategies(defaults));
+// As the preload has it for every test.
+afterEach(() => setCleanupStrategies([]));
 
 function item(parts: Partial<Reclaimable>): Reclaimable {
   return {

@@ -20,7 +20,7 @@ const Span = spans.Span;
 
 pub const tag_count = 64;
 
-const kept_count = 4;
+const kept_count = 8;
 
 /// Stands for no span: it has no free block, ever, and no one writes to it.
 var no_span: Span = std.mem.zeroInit(Span, .{
@@ -36,7 +36,7 @@ pub const Cache = struct {
     /// Bytes asked for less bytes freed, as the ledger was last told.
     told: i64,
     outbox: Outbox,
-    /// Spans of several slices without live blocks, for quick reuse; the oldest makes room.
+    /// Spans without live blocks, for quick reuse; the oldest makes room.
     kept: [kept_count]?*Span,
     kept_next: u8,
     trim_seen: u32,
@@ -126,15 +126,10 @@ pub const Cache = struct {
         cache.small.ledger.tell(cache);
         if (span.state == .full) cache.list(span);
         if (span.used > 0) return;
-        if (span.slices == 1) {
-            const is_last = span.previous == null and span.next == null;
-            if (is_last) return;
-            cache.unlist(span);
-            cache.small.releaseSpan(span);
-        } else {
-            cache.unlist(span);
-            cache.keep(span);
-        }
+        const is_last = span.previous == null and span.next == null;
+        if (span.slices == 1 and is_last) return;
+        cache.unlist(span);
+        cache.keep(span);
     }
 
     fn keep(cache: *Cache, span: *Span) void {
@@ -150,14 +145,21 @@ pub const Cache = struct {
         place.* = span;
     }
 
+    /// One of the class, else one of as many slices, cut anew.
     fn takeKept(cache: *Cache, class: Class) ?*Span {
+        var alike: ?*?*Span = null;
+        const slices = size_class.cutOf(class).slices;
         for (&cache.kept) |*place| {
             const span = place.* orelse continue;
-            if (span.class != class) continue;
-            place.* = null;
-            return span;
+            if (span.slices != slices) continue;
+            alike = place;
+            if (span.class == class) break;
         }
-        return null;
+        const place = alike orelse return null;
+        const span = place.*.?;
+        place.* = null;
+        if (span.class != class) Small.recut(span, class);
+        return span;
     }
 
     fn list(cache: *Cache, span: *Span) void {

@@ -92,7 +92,7 @@ pub const HybridMemoryPool = struct {
     watch: ?*Watch,
     /// Sizes below it take the short way; 0 when the pool is watched or closed.
     short_way_size_end: std.atomic.Value(usize) = .init(0),
-    /// Sizes up to it the shortest; likewise.
+    /// Sizes up to it the shortest, by a table; likewise.
     ready_size_max: std.atomic.Value(usize) = .init(0),
     closed: std.atomic.Value(bool) = .init(false),
     refused_count: std.atomic.Value(u64) = .init(0),
@@ -183,27 +183,29 @@ pub const HybridMemoryPool = struct {
         return pool.allocateLong(size, request.alignment, manner, request.tag, request.label);
     }
 
-    /// A block of at most 1 KiB, aligned to 16, that lies ready for this thread. Null where there
+    /// A block of less than 1 MiB, aligned to 16, that lies ready for this thread. Null where there
     /// is none, which says nothing of what `allocate` would give.
     pub inline fn allocateReady(pool: *HybridMemoryPool, size: usize, tag_of_block: Tag) ?[]u8 {
-        if (size -% 1 >= pool.ready_size_max.load(.monotonic)) return null;
+        const class = if (size -% 1 < pool.ready_size_max.load(.monotonic))
+            size_class.ofTabled(size)
+        else if (size -% 1 < pool.short_way_size_end.load(.monotonic)) by_formula: {
+            @branchHint(.unlikely);
+            break :by_formula size_class.of(size);
+        } else return null;
         const seat = pool.tiers.small.ownSeat() orelse return null;
         const cache = seat.cache;
-        const memory = cache.allocateQuick(size_class.ofTabled(size)) orelse return null;
+        const memory = cache.allocateQuick(class) orelse return null;
         count(cache, pool.tagOf(tag_of_block), size);
         return memory[0..size];
     }
 
-    /// As `allocateReady` for all small blocks, taking new spans and what others have freed.
+    /// As `allocateReady` where nothing lies ready: takes new spans and what others have freed.
     fn allocateSmall(pool: *HybridMemoryPool, size: usize, tag_of_block: Tag) ?[]u8 {
         if (size -% 1 >= pool.short_way_size_end.load(.monotonic)) return null;
         const seat = pool.tiers.small.ownSeat() orelse return null;
         const cache = seat.cache;
-        const class = size_class.of(size);
-        const memory = cache.allocateQuick(class) orelse slow: {
-            pool.tiers.small.ledger.tell(cache);
-            break :slow cache.allocateSlow(class) orelse return null;
-        };
+        pool.tiers.small.ledger.tell(cache);
+        const memory = cache.allocateSlow(size_class.of(size)) orelse return null;
         count(cache, pool.tagOf(tag_of_block), size);
         return memory[0..size];
     }

@@ -185,9 +185,14 @@ pub const Small = struct {
             small.limit.giveBack(size);
             return null;
         };
+        return dress(memory, class, owner);
+    }
+
+    /// Makes memory of the class's slices a span of `owner`.
+    fn dress(memory: [*]u8, class: size_class.Class, owner: *Cache) *spans.Span {
         const header: *Header = .of(memory);
         const unit: u16 = @intCast((@intFromPtr(memory) - @intFromPtr(header)) / spans.slice_size);
-        @memset(header.units[unit..][0..slices], .{
+        @memset(header.units[unit..][0..size_class.cutOf(class).slices], .{
             .owner = owner,
             .block_size = size_class.sizeOf(class),
             .first = unit,
@@ -195,6 +200,13 @@ pub const Small = struct {
         const span = &header.spans[unit];
         span.reset(memory, class);
         return span;
+    }
+
+    /// Turns a span without live blocks into one of another class of as many slices.
+    pub fn recut(span: *spans.Span, class: size_class.Class) void {
+        std.debug.assert(span.used == 0 and span.slices == size_class.cutOf(class).slices);
+        const unit = spans.unitOf(span.memory);
+        _ = dress(span.memory, class, unit.owner);
     }
 
     /// Takes back a span without live blocks.
