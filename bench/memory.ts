@@ -114,11 +114,11 @@ function runNative(trace: string): Scenario[] {
 
 /** What watching costs a small block, and the engine's decode. */
 async function trackingOf({ results }: Scenario) {
-  const { pool, pool_standard: watched } = results as Record<string, Figures>;
+  const { pool, pool_standard: watched } = results as Required<Scenario["results"]>;
   const effort = smoke ? { pairs: 1, turns: 1 } : { pairs: 48, turns: 4 };
   const pairNs = (figures: Figures): number => figures.allocateNs + figures.freeNs;
-  const cost = await measureTracking({ ...effort, nsPerBlock: pairNs(watched!) - pairNs(pool!) });
-  return { ...cost, standardAllocateNs: watched!.allocateNs, standardFreeNs: watched!.freeNs };
+  const cost = await measureTracking({ ...effort, nsPerBlock: pairNs(watched) - pairNs(pool) });
+  return { ...cost, standardAllocateNs: watched.allocateNs, standardFreeNs: watched.freeNs };
 }
 
 /** Nanoseconds of an allocation and its free together: numbers alone, and as a block. */

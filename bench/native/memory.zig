@@ -137,6 +137,8 @@ fn run(options: Options, scenario: scenarios.Scenario) Figures {
     var counts: [entrants.len]usize = @splat(0);
     for (0..@min(rounds_max, options.rounds * scenario.more)) |_| {
         for (entrants, &samples, &counts) |entrant, *of_entrant, *count| {
+            const is_watched = (entrant.level orelse 0) > 1;
+            if (is_watched and !scenario.watched) continue;
             const result = spawn(options, entrant, scenario.name) orelse continue;
             const values: [figure_count]f64 = @bitCast(result);
             for (of_entrant, values) |*of_figure, value| of_figure[count.*] = value;

@@ -20,6 +20,8 @@ pub const Scenario = struct {
     run: *const fn (Context) Result,
     /// Rounds are so many times as many: where one is short, or meets what else the machine does.
     more: usize = 1,
+    /// Pools at levels from standard up take part.
+    watched: bool = false,
 };
 
 pub const Context = struct {
@@ -33,8 +35,8 @@ pub const Context = struct {
 pub const repeats_max = 31;
 
 pub const all = [_]Scenario{
-    .{ .name = "small", .run = runSmall },
-    .{ .name = "small_pairs", .run = runSmallPairs },
+    .{ .name = "small", .run = runSmall, .more = 5, .watched = true },
+    .{ .name = "small_pairs", .run = runSmallPairs, .more = 5 },
     .{ .name = "large", .run = runLarge },
     .{ .name = "producer_consumer", .run = runProducerConsumer, .more = 9 },
     .{ .name = "random", .run = runRandom, .more = 9 },
