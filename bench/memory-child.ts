@@ -1,7 +1,7 @@
 /**
  * What bench/memory.ts runs in processes of their own, because the engine's pool is set up once:
  *
- *   decode        decodes with the bundled model at each message of its parent: answers with a Decode
+ *   decode        decodes with the bundled model at each message of its parent, and answers
  *   record FILE   writes what the engine allocates and frees
  *
  * The trace is pairs of u32, a slot and the size of a block; size 0 frees the slot.
