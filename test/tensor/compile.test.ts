@@ -57,4 +57,12 @@ describe("compile", () => {
     throwsCode("tensor/read-while-compiling", () => bad(tensor([1])));
     expect(tensor([1]).add(1).toArray()).toEqual([2]);
   });
+
+  test("reads what was written in place to a tensor it met while recording", () => {
+    const offset = tensor([1]);
+    const shifted = compile((x) => x.add(offset));
+    expect(shifted(tensor([1])).toArray()).toEqual([2]);
+    offset.assign(5);
+    expect(shifted(tensor([1])).toArray()).toEqual([6]);
+  });
 });
