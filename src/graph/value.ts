@@ -93,6 +93,8 @@ export interface Storage {
   producer?: Node;
   /** Something that may be computed again reads it: it must not change in place. */
   borrowed?: boolean;
+  /** A tensor stands for it, so that somebody may ask for it. */
+  held?: boolean;
 }
 
 /** A matrix or vector that a model keeps: bytes of a region, and how to read them. */

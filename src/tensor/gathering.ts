@@ -135,7 +135,7 @@ export function scatter(x: Value, { axis, index, source }: Scattered): Value {
   const from = flattened(cast(spread, x.dtype as DType));
   // Sorted, equal places stand together in the order of the source: the last of a run counts.
   const [sorted, order, spare] = pending.apply("sort", [places], { attrs: { descending: false } });
-  pending.drop(spare!.storage);
+  pending.release(spare!.storage);
   const next = sorted!.slice(0, 1, count - 1);
   const changes = cast(compare("not_equal", sorted!.slice(0, 0, count - 1), next), "i32");
   const one = pending.number(1, "i32").broadcast([1]);

@@ -12,6 +12,7 @@ import { type ApplyOptions, type Node, record, type Storage, type Value } from "
 import type { OpName } from "../native/index.ts";
 import { NumberStorage } from "./numbers.ts";
 import { runTrace, type Trace } from "./run-trace.ts";
+import { isTaping } from "./tape.ts";
 
 const nodesMax = 256;
 const bytesMax = 64 << 20;
@@ -84,10 +85,19 @@ export class Pending {
     if (entry) entry.keep = true;
   }
 
-  /** Nobody will ask for it any more. */
-  drop(storage: Storage): void {
+  /**
+   * Nobody will ask for it any more: if it is not computed it need not be, and memory that it has
+   * for itself goes back, unless something may be computed of it again.
+   */
+  release(storage: Storage): void {
     const entry = this.#entries.get(storage);
     if (entry) entry.dropped = true;
+    if (isPending(storage)) return;
+    if (entry) this.flush();
+    const { region, base, size, borrowed } = storage;
+    if (borrowed || !region || base !== 0 || region.size > Math.max(64, size)) return;
+    region[Symbol.dispose]();
+    storage.region = undefined;
   }
 
   /**
@@ -139,7 +149,10 @@ export class Pending {
     this.#forget();
     runTrace(trace);
     for (const { inputs, outputs } of trace.nodes) {
-      if (outputs.every(({ storage }) => storage.kind !== "arena")) continue;
+      const again = outputs.some(
+        ({ storage }) => isPending(storage) && (storage.held || isTaping()),
+      );
+      if (!again) continue;
       // An instruction that may be run again: what it reads must not change in place.
       for (const { storage } of inputs) storage.borrowed = true;
     }

@@ -29,7 +29,7 @@ export function sorted(x: Value, { axis = -1, descending = false }: SortOptions)
   const dtype = x.dtype as DType;
   const turned = lastAxis(cast(x, computeDType(dtype)), axis);
   const [values, indices, spare] = pending.apply("sort", [turned], { attrs: { descending } });
-  pending.drop(spare!.storage);
+  pending.release(spare!.storage);
   // `sort` has no gradient of its own; elements that are gathered by their places have.
   const followed = isTaping() ? gather(turned, -1, indices!) : values!;
   return {

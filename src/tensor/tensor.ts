@@ -46,17 +46,21 @@ export type Index = Exclude<ValueIndex, Value> | Tensor;
 /** The memory that a tensor and its views share; writing may move it. */
 interface Base {
   storage: Storage;
+  released: boolean;
 }
 
 export class Tensor implements Disposable {
   readonly #base: Base;
   #value: Value;
+  readonly #isView: boolean;
   #disposed = false;
 
-  /** Of a recorded value; people use `tensor`, `zeros`, ... */
-  constructor(value: Value, base: Base = { storage: value.storage }) {
+  /** Of a recorded value; people use `tensor`, `zeros`, ... A view shares its tensor's base. */
+  constructor(value: Value, base?: Base) {
+    value.storage.held = true;
     this.#value = value;
-    this.#base = base;
+    this.#isView = base !== undefined;
+    this.#base = base ?? { storage: value.storage, released: false };
   }
 
   /**
@@ -64,7 +68,7 @@ export class Tensor implements Disposable {
    * @throws BitNetError `tensor/disposed`
    */
   get value(): Value {
-    if (this.#disposed) {
+    if (this.#disposed || this.#base.released) {
       throw new BitNetError("tensor/disposed", "the tensor was used after its release");
     }
     const { storage } = this.#base;
@@ -387,7 +391,8 @@ export class Tensor implements Disposable {
   assign(other: TensorOperand): this {
     const to = this.#writable();
     const value = operand(other);
-    const from = typeof value === "number" ? pending.number(value, numberDType(this.dtype)) : value;
+    const from =
+      typeof value === "number" ? pending.number(value, computeDType(this.dtype)) : value;
     const shape = shapeOf(from);
     if (!sameShape(broadcastShapes(shape, this.shape), this.shape)) {
       throw new BitNetError(
@@ -434,11 +439,16 @@ export class Tensor implements Disposable {
     return onlyElement(this.value);
   }
 
-  /** Gives the memory back before the collector does; harmless when done twice. */
+  /**
+   * Gives the memory back before the collector does, unless something is still to be computed of
+   * it; views of it end with it. Harmless when done twice.
+   */
   [Symbol.dispose](): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    pending.drop(this.#base.storage);
+    if (this.#isView) return;
+    this.#base.released = true;
+    pending.release(this.#base.storage);
   }
 
   toString(): string {
@@ -482,11 +492,6 @@ function operand(other: TensorOperand): Operand {
 
 function cloneOf(value: Value): Value {
   return pending.apply("copy", [value])[0]!;
-}
-
-function numberDType(dtype: DType): "f32" | "f64" | "i32" {
-  if (dtype === "f64") return "f64";
-  return dtype === "i32" || dtype === "i8" || dtype === "u8" || dtype === "bool" ? "i32" : "f32";
 }
 
 function reversed(rank: number): number[] {

@@ -93,6 +93,22 @@ describe("pending tensors", () => {
     expect(Bun.inspect(x)).toBe("tensor(disposed)");
   });
 
+  test("memory of a released tensor goes back at once, with its views, not under what needs it", () => {
+    const before = memoryMetrics().used;
+    const large = ones([1 << 18]);
+    const view = large.at("1:");
+    const sum = large.sum();
+    large[Symbol.dispose]();
+    expect(memoryMetrics().used - before).toBeLessThan(1 << 18);
+    throwsCode("tensor/disposed", () => view.add(1));
+    expect(sum.item()).toBe(1 << 18);
+    const base = ones([1 << 18]);
+    const middle = base.add(1);
+    expect(middle.sum().item()).toBe(2 << 18);
+    base[Symbol.dispose]();
+    expect(middle.at(7).item()).toBe(2);
+  });
+
   test("shapes that do not broadcast are refused with both", () => {
     expect(() => ones([2, 3]).add(ones([4, 3]))).toThrow("shapes (2, 3) and (4, 3)");
     throwsCode("tensor/shape-mismatch", () => ones([2]).assign(ones([3])));
