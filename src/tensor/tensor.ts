@@ -5,7 +5,7 @@
 import { BitNetError } from "../errors/index.ts";
 import { type Storage, Value } from "../graph/index.ts";
 import { gelu, logSoftmax, relu, relu2, silu, softmax } from "./activations.ts";
-import { type DType, requireFits, type TypedArray } from "./dtypes.ts";
+import { computeDType, type DType, requireFits, type TypedArray } from "./dtypes.ts";
 import {
   binary,
   cast,

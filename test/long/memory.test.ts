@@ -23,7 +23,7 @@ function zigTests(options: string[], campaign: boolean): string {
 }
 
 test.skipIf(!isLong)(
-  "25 million random operations agree with a model, 100 million do not make the pool grow",
+  "2.5 million random operations agree with a model, 100 million do not make the pool grow",
   () => expect(zigTests([], true)).toBe("passed"),
   30 * minutes,
 );

@@ -169,8 +169,8 @@ fn runModel(seed: u64, steps: u64, options: hybrid.Options) !void {
 
 test "model: random operations agree with a list, on every level and under a limit" {
     const is_long = std.c.getenv("BITNET_LONG") != null;
-    const steps: u64 = if (is_long) 400_000 else 6_000;
-    const seeds: u64 = if (is_long) 10 else 1;
+    const steps: u64 = if (is_long) 100_000 else 6_000;
+    const seeds: u64 = if (is_long) 4 else 1;
     for (0..seeds) |seed| {
         for ([_]hybrid.Level{ .none, .basic, .standard, .detailed }) |level| {
             try runModel(seed, steps, .{ .level = level });
