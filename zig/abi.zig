@@ -226,10 +226,16 @@ pub const PoolLevel = tracking.Level;
 pub const PoolEventKind = timeline.EventKind;
 pub const PoolFaultKind = debug.FaultKind;
 
-pub const PoolFlag = enum(u32) { debug = 1, small_pages = 2 };
+pub const PoolFlag = enum(u32) { debug = 1, small_pages = 2, idle_limited = 4 };
 
-/// `level` is a `PoolLevel`; `size_max` 0 means no limit.
-pub const PoolOptions = extern struct { size_max: u64, level: u32, flags: u32 };
+/// `level` is a `PoolLevel`; `size_max` 0 means no limit. `idle_size_max`, of freed memory that is
+/// kept, counts with the flag `idle_limited` alone.
+pub const PoolOptions = extern struct {
+    size_max: u64,
+    idle_size_max: u64,
+    level: u32,
+    flags: u32,
+};
 
 /// Where the parts of an allocation's manner lie in its u32: the tag in the lowest eight bits.
 pub const PoolManner = enum(u32) { alignment_log2_shift = 8, zeroed = 1 << 16, sparse = 1 << 17 };

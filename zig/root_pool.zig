@@ -29,6 +29,10 @@ export fn bn_pool_create(options: *const abi.PoolOptions, handle: *u32) Status {
         .level = @enumFromInt(options.level),
         .debug = options.flags & @intFromEnum(abi.PoolFlag.debug) != 0,
         .huge_pages = options.flags & @intFromEnum(abi.PoolFlag.small_pages) == 0,
+        .idle_size_max = if (options.flags & @intFromEnum(abi.PoolFlag.idle_limited) != 0)
+            options.idle_size_max
+        else
+            null,
     }) catch |err| return switch (err) {
         error.OutOfMemory => failure.from(error.OutOfMemory),
         error.TooManyPools => fail(.out_of_memory, "{d} pools are open, which is the most", .{
@@ -43,11 +47,14 @@ export fn bn_pool_options(handle: u32, options: *abi.PoolOptions) Status {
     const pool = pool_handles.find(handle) orelse return noPool();
     const debug = if (pool.options.debug) @intFromEnum(abi.PoolFlag.debug) else 0;
     const small = if (pool.options.huge_pages) 0 else @intFromEnum(abi.PoolFlag.small_pages);
+    const idle_size_max = pool.options.idle_size_max;
+    const idle = if (idle_size_max != null) @intFromEnum(abi.PoolFlag.idle_limited) else 0;
     const size_max = pool.tiers.limit.max.load(.monotonic);
     options.* = .{
         .size_max = if (size_max == std.math.maxInt(u64)) 0 else size_max,
+        .idle_size_max = idle_size_max orelse 0,
         .level = @intFromEnum(pool.options.level),
-        .flags = debug | small,
+        .flags = debug | small | idle,
     };
     return .ok;
 }

@@ -13,6 +13,11 @@ export type TrackingLevel = PoolLevelName;
 export interface PoolOptions {
   /** What the pool may hold, in bytes: small blocks count in whole spans of 64 KiB. No limit. */
   maxBytes?: number;
+  /**
+   * Freed memory of large blocks that is kept for the next ones, in bytes, at most. By default,
+   * null, as much as recent use makes worth keeping.
+   */
+  idleBytesMax?: number | null;
   /** `basic` by default. */
   level?: TrackingLevel;
   /**
@@ -44,6 +49,7 @@ export interface AllocateOptions {
 export function checkPoolOptions(options: PoolOptions): Required<PoolOptions> {
   const {
     maxBytes = Number.POSITIVE_INFINITY,
+    idleBytesMax = null,
     level = "basic",
     debug = false,
     hugePages = true,
@@ -53,6 +59,9 @@ export function checkPoolOptions(options: PoolOptions): Required<PoolOptions> {
   if (!isUnlimited && !(Number.isSafeInteger(maxBytes) && maxBytes >= 1)) {
     throw invalid("maxBytes", "a whole number of bytes from 1 on", maxBytes);
   }
+  if (idleBytesMax !== null && !(Number.isSafeInteger(idleBytesMax) && idleBytesMax >= 0)) {
+    throw invalid("idleBytesMax", "a whole number of bytes from 0 on, or null", idleBytesMax);
+  }
   if (!Object.hasOwn(PoolLevel, level)) {
     throw invalid("level", Object.keys(PoolLevel).join(", "), level);
   }
@@ -60,7 +69,7 @@ export function checkPoolOptions(options: PoolOptions): Required<PoolOptions> {
     if (typeof flag !== "boolean") throw invalid(key, "true or false", flag);
   }
   if (typeof name !== "string" || name === "") throw invalid("name", "a text", name);
-  return { maxBytes, level, debug, hugePages, name };
+  return { maxBytes, idleBytesMax, level, debug, hugePages, name };
 }
 
 /** @throws BitNetError `memory/invalid-option` */

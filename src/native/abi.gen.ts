@@ -1,6 +1,6 @@
 // Written by `zig build abi` from zig/abi.zig. Do not edit.
 
-export const abiHash = 0x648cbf2b;
+export const abiHash = 0x35dd0c33;
 export const blobMagic = 0x504e5442;
 export const noSym = 0xffff;
 export const noSlot = 0xffffffff;
@@ -283,6 +283,7 @@ export type PoolLevelName = keyof typeof PoolLevel;
 export const PoolFlag = {
   debug: 1,
   small_pages: 2,
+  idle_limited: 4,
 } as const;
 export type PoolFlagName = keyof typeof PoolFlag;
 
@@ -503,11 +504,12 @@ export const CoreInfoLayout = {
 } as const;
 
 export const PoolOptionsLayout = {
-  size: 16,
+  size: 24,
   fields: {
     size_max: [0, "u64"],
-    level: [8, "u32"],
-    flags: [12, "u32"],
+    idle_size_max: [8, "u64"],
+    level: [16, "u32"],
+    flags: [20, "u32"],
   },
 } as const;
 

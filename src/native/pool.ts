@@ -25,6 +25,8 @@ import { decodeStruct, encodeStruct, type StructLayout, type StructValues } from
 /** Checked by the caller: `sizeMax` is a whole number of bytes, 0 for no limit. */
 export interface NativePoolOptions {
   sizeMax: number;
+  /** Freed memory that is kept, at most; null follows recent use. */
+  idleBytesMax?: number | null;
   level: PoolLevelName;
   debug: boolean;
   hugePages: boolean;
@@ -64,10 +66,19 @@ export class NativePool {
   }
 
   /** A new pool. @throws BitNetError `native/out-of-memory` */
-  static create({ sizeMax, level, debug, hugePages }: NativePoolOptions): NativePool {
+  static create(wanted: NativePoolOptions): NativePool {
+    const { sizeMax, idleBytesMax = null, level, debug, hugePages } = wanted;
     const options = new Uint8Array(PoolOptionsLayout.size);
-    const flags = (debug ? PoolFlag.debug : 0) | (hugePages ? 0 : PoolFlag.small_pages);
-    const values = { size_max: sizeMax, level: PoolLevel[level], flags };
+    const flags =
+      (debug ? PoolFlag.debug : 0) |
+      (hugePages ? 0 : PoolFlag.small_pages) |
+      (idleBytesMax === null ? 0 : PoolFlag.idle_limited);
+    const values = {
+      size_max: sizeMax,
+      idle_size_max: idleBytesMax ?? 0,
+      level: PoolLevel[level],
+      flags,
+    };
     encodeStruct(PoolOptionsLayout, values, { view: new DataView(options.buffer), offset: 0 });
     const handle = new Uint32Array(1);
     check(core().bn_pool_create(options, handle), "making a memory pool");
@@ -97,10 +108,11 @@ export class NativePool {
   options(): NativePoolOptions {
     const bytes = new Uint8Array(PoolOptionsLayout.size);
     check(core().bn_pool_options(this.handle, bytes), "reading a pool's options");
-    const { size_max, level, flags } = decodeStruct(PoolOptionsLayout, bytes);
+    const { size_max, idle_size_max, level, flags } = decodeStruct(PoolOptionsLayout, bytes);
     const names = Object.keys(PoolLevel) as PoolLevelName[];
     return {
       sizeMax: size_max,
+      idleBytesMax: (flags & PoolFlag.idle_limited) === 0 ? null : idle_size_max,
       level: names[level]!,
       debug: (flags & PoolFlag.debug) !== 0,
       hugePages: (flags & PoolFlag.small_pages) === 0,

@@ -72,6 +72,18 @@ describe("allocating", () => {
     expect(block.bytes().length).toBe(10);
   });
 
+  test("of what is freed as much is kept as idleBytesMax says", () => {
+    const keptAfter = (idleBytesMax: number): number => {
+      using pool = new HybridMemoryPool({ idleBytesMax });
+      const block = pool.allocate(8 << 20);
+      block.bytes().fill(1);
+      block[Symbol.dispose]();
+      return pool.metrics().idle;
+    };
+    expect(keptAfter(0)).toBe(0);
+    expect(keptAfter(64 << 20)).toBe(8 << 20);
+  });
+
   test("a limit refuses with the names of those who hold it, and gives way once they free", () => {
     using pool = new HybridMemoryPool({ maxBytes: 16 << 20 });
     const weights = pool.allocate(10 << 20, { tag: "weights" });
@@ -98,6 +110,8 @@ describe("allocating", () => {
 describe("options of a pool", () => {
   const refused: Record<string, unknown>[] = [
     { maxBytes: 0 },
+    { idleBytesMax: -1 },
+    { idleBytesMax: Number.POSITIVE_INFINITY },
     { maxBytes: -5 },
     { maxBytes: 1.5 },
     { maxBytes: Number.NaN },

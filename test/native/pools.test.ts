@@ -1,7 +1,13 @@
 /** The C ABI of pools: stale handles, arguments out of range, text that is cut to its buffer. */
 import { describe, expect, test } from "bun:test";
 import { core } from "../../src/native/core.ts";
-import { NativePool, PoolTable, packManner, Status } from "../../src/native/index.ts";
+import {
+  NativePool,
+  PoolOptionsLayout,
+  PoolTable,
+  packManner,
+  Status,
+} from "../../src/native/index.ts";
 
 const plain = { sizeMax: 0, level: "standard", debug: false, hugePages: true } as const;
 const manner = packManner({ align: 16, tag: 0, zeroed: false, sparse: false });
@@ -75,8 +81,8 @@ describe("arguments out of range", () => {
     const out = new Uint32Array(2);
     const tables = Object.keys(PoolTable).length;
     expect(core().bn_pool_read(handle, tables, out, 8, out)).toBe(Status.invalid_argument);
-    const options = new Uint32Array(4);
-    options[2] = 4;
+    const options = new Uint32Array(PoolOptionsLayout.size / 4);
+    options[PoolOptionsLayout.fields.level[0] / 4] = 4;
     expect(core().bn_pool_create(options, out)).toBe(Status.invalid_argument);
     const long = new Uint8Array(201).fill(65);
     expect(core().bn_pool_number(handle, 0, long, 201, out)).toBe(Status.invalid_argument);
@@ -92,10 +98,11 @@ describe("arguments out of range", () => {
       level: "detailed",
       debug: true,
       hugePages: false,
+      idleBytesMax: 4096,
     } as const;
     const other = NativePool.create(given);
     expect(other.options()).toEqual(given);
-    expect(pool.options()).toEqual(plain);
+    expect(pool.options()).toEqual({ ...plain, idleBytesMax: null });
     other.release();
     pool.release();
   });
