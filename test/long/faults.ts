@@ -39,7 +39,7 @@ export const faults: Fault[] = [
   },
   {
     name: "a stored weight_scale divides where it should multiply",
-    file: "src/models/load.ts",
+    file: "src/models/ternary.ts",
     find: "plan.scheme.scaleMultiplies ? stored",
     replace: "!plan.scheme.scaleMultiplies ? stored",
     tests: [logits],
@@ -153,7 +153,7 @@ export const faults: Fault[] = [
   {
     name: "a model keeps its mapped files when it is disposed",
     file: "src/models/store.ts",
-    find: "for (const region of this.#files.values()) region[Symbol.dispose]();",
+    find: "for (const file of this.#files.values()) file[Symbol.dispose]();",
     replace: "",
     tests: ["engine/generate.test.ts"],
   },
