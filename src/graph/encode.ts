@@ -3,6 +3,7 @@ import {
   Activation,
   type ActivationName,
   abiHash,
+  alignedSize,
   blobMagic,
   DimLayout,
   DType,
@@ -18,12 +19,13 @@ import {
   opAttrs,
   RegionKind,
   RegionLayout,
+  regionAlignment,
   SlotLayout,
   type StructLayout,
   SymLayout,
 } from "../native/index.ts";
 import type { Dim, Sym } from "./dims.ts";
-import { type ArenaPlan, roundUp, type Step } from "./plan.ts";
+import type { ArenaPlan, Step } from "./plan.ts";
 import type { FeedbackLink } from "./record.ts";
 import type { Node, Storage, Value } from "./value.ts";
 
@@ -102,7 +104,7 @@ export function encodeProgram(source: Encodable): Uint8Array {
     to: tables.slot(to),
   }));
   const regions = [
-    { kind: RegionKind.arena, alignment: 64, size_at_max: source.arena.size },
+    { kind: RegionKind.arena, alignment: regionAlignment, size_at_max: source.arena.size },
     ...source.storages.map(regionRow),
   ];
   const syms = source.syms.map(({ min, max }) => ({ min, max }));
@@ -154,8 +156,8 @@ function instrRow({ node, barrier, serial, work }: Step, tables: Tables): Row {
 
 function regionRow(storage: Storage): Row {
   const { kind, size } = storage;
-  const size_at_max = kind === "input" ? roundUp(size) : size;
-  return { kind: RegionKind[kind], alignment: 64, size_at_max };
+  const size_at_max = kind === "input" ? alignedSize(size) : size;
+  return { kind: RegionKind[kind], alignment: regionAlignment, size_at_max };
 }
 
 function attributeWord(value: number | boolean | ActivationName, word: string): number {

@@ -7,7 +7,7 @@
 import { BitNetError } from "../errors/index.ts";
 import { gradientRules, reshaped, ValueMaths } from "./gradient-rules.ts";
 import type { Recorder } from "./record.ts";
-import { elementSizes, type Node, type Storage, type Value } from "./value.ts";
+import { elementSizes, isFloat, isRowMajor, type Node, type Storage, type Value } from "./value.ts";
 
 /** A rule in place of those of the instructions between the inputs and the output of `node`. */
 export interface CustomGradient {
@@ -49,7 +49,7 @@ export function gradients(y: Value, options: GradientOptions): (Value | undefine
     const made = custom ? custom.rule(g) : ruleOf(node)({ node, g, y: node.outputs[0]!, on });
     inputs.forEach((input, index) => {
       const gradient = made[index];
-      if (gradient && isFloat(input)) sums.add(input, gradient);
+      if (gradient && isFloat(input.dtype)) sums.add(input, gradient);
     });
   }
   return of.map(({ storage }) => sums.of(storage));
@@ -135,7 +135,11 @@ class Sums {
     const dims = order.map((axis) => view.dims[axis] as number);
     const strides = order.map((axis) => view.strides[axis]!);
     const offset = (view.offset - whole.offset) / elementSizes[view.dtype];
-    if (offset === 0 && count(dims) === count(whole.dims as number[]) && adjoins(dims, strides)) {
+    if (
+      offset === 0 &&
+      count(dims) === count(whole.dims as number[]) &&
+      isRowMajor(dims, strides)
+    ) {
       return reshapedTo(this.on, sum, whole);
     }
     return this.#placed(sum, whole, { offset, strides });
@@ -156,27 +160,12 @@ function wholeOf(storage: Storage): Value | undefined {
   return storage.producer?.outputs.find((output) => output.storage === storage);
 }
 
-/** Whether axes from the widest stride down leave no gap. */
-function adjoins(dims: readonly number[], strides: readonly number[]): boolean {
-  let stride = 1;
-  for (let axis = dims.length - 1; axis >= 0; axis -= 1) {
-    if (dims[axis] === 1) continue;
-    if (strides[axis] !== stride) return false;
-    stride *= dims[axis]!;
-  }
-  return true;
-}
-
 function reshapedTo(on: ValueMaths, x: Value, whole: Value): Value {
   const dims = x.dims as number[];
-  const row = adjoins(dims, x.strides) ? x : on.recorder.apply("copy", [x])[0]!;
+  const row = isRowMajor(dims, x.strides) ? x : on.recorder.apply("copy", [x])[0]!;
   return reshaped(row, whole.dims);
 }
 
 function count(dims: readonly number[]): number {
   return dims.reduce((product, extent) => product * extent, 1);
-}
-
-function isFloat({ dtype }: Value): boolean {
-  return dtype === "f32" || dtype === "f64" || dtype === "f16" || dtype === "bf16";
 }

@@ -11,9 +11,12 @@ export { type ApplyOptions, type Recorded, type Recorder, record } from "./recor
 export {
   type Attrs,
   elementSizes,
+  isFloat,
+  isRowMajor,
   isTernaryLayout,
   type Node,
   packedSize,
+  rowMajor,
   type Storage,
   type TernaryLayout,
   tileRows,

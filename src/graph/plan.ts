@@ -3,13 +3,12 @@
  * meet. A barrier stands before an instruction that touches what another worker may have touched
  * since the last barrier; serial instructions all run on one worker and order themselves.
  */
+import { alignedSize, regionAlignment } from "../native/index.ts";
 import { extentMax } from "./dims.ts";
 import { reads } from "./fuse.ts";
 import { elements, opTable } from "./ops.ts";
 import type { FeedbackLink } from "./record.ts";
 import { elementSizes, type Node, packedSize, type Storage, type Value } from "./value.ts";
-
-const alignment = 64;
 
 /** Operands between two barriers, a good deal fewer than the core looks through. */
 const openMax = 1024;
@@ -52,7 +51,7 @@ export function planArena(
   const offsets = new Map<Storage, number>();
   let size = 0;
   for (const [storage, life] of [...lives].sort(([a], [b]) => b.size - a.size)) {
-    const bytes = Math.max(alignment, roundUp(storage.size));
+    const bytes = Math.max(regionAlignment, alignedSize(storage.size));
     let start = 0;
     const neighbours = placed
       .filter((other) => !reuse || (other.first <= life.last && life.first <= other.last))
@@ -137,8 +136,4 @@ export function byteRange(value: Value): { start: number; end: number } {
     else end += reach;
   });
   return { start, end };
-}
-
-export function roundUp(size: number): number {
-  return Math.ceil(size / alignment) * alignment;
 }

@@ -3,6 +3,7 @@
  * to its symbols' largest.
  */
 import {
+  alignedSize,
   NativeProgram,
   pagePositions,
   type Region,
@@ -151,7 +152,7 @@ function inputBytes(storage: Storage, content: ArrayBufferView | undefined): Uin
       `the input ${storage.name}: ${content.byteLength} bytes, at most ${storage.size}`,
     );
   }
-  const size = Math.ceil(storage.size / 64) * 64;
+  const size = alignedSize(storage.size);
   const source = new Uint8Array(content.buffer, content.byteOffset, content.byteLength);
   if (source.byteLength === size) return source;
   const bytes = new Uint8Array(size);

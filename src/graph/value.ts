@@ -264,10 +264,27 @@ export function sizeAtMax(dtype: DTypeName, dims: readonly Dim[]): number {
   return size;
 }
 
-function rowMajor(dims: readonly Dim[]): number[] {
+/** Strides, in elements, of a value without gaps. */
+export function rowMajor(dims: readonly Dim[]): number[] {
   const strides = new Array<number>(dims.length).fill(1);
   for (let axis = dims.length - 2; axis >= 0; axis -= 1) {
     strides[axis] = strides[axis + 1]! * extentMax(dims[axis + 1]!);
   }
   return strides;
+}
+
+/** Whether elements of these extents and strides lie one behind the other, row by row. */
+export function isRowMajor(dims: readonly number[], strides: readonly number[]): boolean {
+  let stride = 1;
+  for (let axis = dims.length - 1; axis >= 0; axis -= 1) {
+    if (dims[axis] === 1) continue;
+    if (strides[axis] !== stride) return false;
+    stride *= dims[axis]!;
+  }
+  return true;
+}
+
+/** Whether a dtype's elements are floats. */
+export function isFloat(dtype: DTypeName): boolean {
+  return dtype === "f32" || dtype === "f64" || dtype === "f16" || dtype === "bf16";
 }

@@ -3,23 +3,18 @@
  * to halves. One matrix, or one piece of a table, is in memory at a time; what a method gives
  * holds until the next call.
  */
-import type { StoredDType, TensorEntry } from "../checkpoint/index.ts";
+import type { TensorEntry } from "../checkpoint/index.ts";
 import { BitNetError } from "../errors/index.ts";
-import { elementSizes, Graph, Program, packedSize, type Weight } from "../graph/index.ts";
-import { type DTypeName, type LayoutName, Region } from "../native/index.ts";
+import { elementSizes, packedSize, type Weight } from "../graph/index.ts";
+import type { LayoutName, Region } from "../native/index.ts";
+import { plainFloats } from "./store.ts";
+import { Workbench } from "./workbench.ts";
 
 /** Values of a table that are converted at a time. */
 const pieceValues = 1 << 22;
 
-const floatDTypes: Partial<Record<StoredDType, DTypeName>> = {
-  F32: "f32",
-  F16: "f16",
-  BF16: "bf16",
-};
-
 export class MatrixEncoder implements Disposable {
-  readonly #programs = new Map<string, Program>();
-  readonly #buffers = new Map<string, Region>();
+  readonly #bench = new Workbench();
   readonly #signal: AbortSignal | undefined;
 
   constructor(signal?: AbortSignal) {
@@ -37,7 +32,7 @@ export class MatrixEncoder implements Disposable {
     const [rows, cols] = codes.shape as [number, number];
     const size = packedSize(layout, rows, cols);
     const packed = this.#buffer("packed", size);
-    const program = this.#program(`${layout} ${rows} ${cols}`, (graph) => {
+    const program = this.#bench.program(`${layout} ${rows} ${cols}`, (graph) => {
       const source = graph.state("codes", rows * cols);
       const operands = [
         graph.stateValue(source, { dtype: "i8", dims: [rows, cols] }),
@@ -74,7 +69,7 @@ export class MatrixEncoder implements Disposable {
    * @throws BitNetError models/not-finite for values that a half cannot hold
    */
   async *halves(entry: TensorEntry): AsyncGenerator<Uint8Array> {
-    const dtype = floatDTypes[entry.dtype]!;
+    const dtype = plainFloats[entry.dtype]!;
     const count = entry.shape.reduce((product, extent) => product * extent, 1);
     const size = elementSizes[dtype];
     for (let start = 0; start < count; start += pieceValues) {
@@ -83,7 +78,7 @@ export class MatrixEncoder implements Disposable {
       const offset = entry.offset + start * size;
       staging.readFile({ path: entry.file, offset, size: values * size });
       const halves = this.#buffer("halves", 2 * values);
-      const program = this.#program(`halves ${dtype} ${values}`, (graph) => {
+      const program = this.#bench.program(`halves ${dtype} ${values}`, (graph) => {
         const source = graph.state("staging", values * size);
         const x = graph.stateValue(source, { dtype, dims: [values] });
         graph.apply("copy", [x], { into: [graph.output("halves", "f16", [values])] });
@@ -96,32 +91,12 @@ export class MatrixEncoder implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const program of this.#programs.values()) program[Symbol.dispose]();
-    for (const region of this.#buffers.values()) region[Symbol.dispose]();
-    this.#programs.clear();
-    this.#buffers.clear();
+    this.#bench[Symbol.dispose]();
   }
 
-  /** A reused buffer of at least `size` bytes. */
   #buffer(name: string, size: number): Region {
     this.#signal?.throwIfAborted();
-    const known = this.#buffers.get(name);
-    if (known && known.size >= size) return known;
-    known?.[Symbol.dispose]();
-    const region = Region.create(Math.ceil(size / 64) * 64, { tag: "staging" });
-    this.#buffers.set(name, region);
-    return region;
-  }
-
-  #program(key: string, record: (graph: Graph) => void): Program {
-    let program = this.#programs.get(key);
-    if (!program) {
-      const graph = new Graph();
-      record(graph);
-      program = new Program(graph);
-      this.#programs.set(key, program);
-    }
-    return program;
+    return this.#bench.buffer(name, size);
   }
 }
 

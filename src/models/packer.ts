@@ -12,25 +12,21 @@ import {
 import { BitNetError } from "../errors/index.ts";
 import {
   elementSizes,
-  Graph,
+  type Graph,
   isTernaryLayout,
-  Program,
   packedSize,
   type Value,
   type Weight,
 } from "../graph/index.ts";
-import { type DTypeName, type LayoutName, Region } from "../native/index.ts";
+import type { LayoutName, Region } from "../native/index.ts";
 import type { Int8Head } from "./head.ts";
 import { ReadAhead } from "./read-ahead.ts";
+import { plainFloats } from "./store.ts";
+import { Workbench } from "./workbench.ts";
 
 /** Rows that the int8 head is quantized by at a time. */
 const headRows = 4096;
 
-const floatDTypes: Partial<Record<StoredDType, DTypeName>> = {
-  F32: "f32",
-  F16: "f16",
-  BF16: "bf16",
-};
 const blockLayouts: Partial<Record<StoredDType, LayoutName>> = {
   Q8_0: "q8_0",
   Q4_0: "q4_0",
@@ -46,8 +42,7 @@ export interface MagnitudeStats {
 }
 
 export class Packer implements Disposable {
-  readonly #programs = new Map<string, Program>();
-  readonly #buffers = new Map<string, Region>();
+  readonly #bench = new Workbench();
   readonly #ahead = new ReadAhead();
   readonly #signal: AbortSignal | undefined;
 
@@ -60,15 +55,18 @@ export class Packer implements Disposable {
     const [rows, cols] = to.shape as [number, number];
     const blocks = layout.startsWith("tq") ? (rows * cols) / 256 : 1;
     const staging = this.#stage(entry);
-    const scales = this.#buffer("scales", blocks * 4);
-    const program = this.#program(`unpack ${layout} ${to.layout} ${rows} ${cols}`, (graph) => {
-      const source = graph.state("staging", packedSize(layout, rows, cols));
-      const w = graph.packedState(source, layout, [rows, cols]);
-      const scaleOut = graph.output("scales", "f32", [blocks]);
-      const direct = codesTarget(graph, to);
-      const [codes] = graph.apply("unpack_ternary", [w], { into: [direct, scaleOut] });
-      if (!direct) pack(graph, codes!, to.layout);
-    });
+    const scales = this.#bench.buffer("scales", blocks * 4);
+    const program = this.#bench.program(
+      `unpack ${layout} ${to.layout} ${rows} ${cols}`,
+      (graph) => {
+        const source = graph.state("staging", packedSize(layout, rows, cols));
+        const w = graph.packedState(source, layout, [rows, cols]);
+        const scaleOut = graph.output("scales", "f32", [blocks]);
+        const direct = codesTarget(graph, to);
+        const [codes] = graph.apply("unpack_ternary", [w], { into: [direct, scaleOut] });
+        if (!direct) pack(graph, codes!, to.layout);
+      },
+    );
     await program.submit({
       regions: { staging, scales, packed: to },
       signal: this.#signal,
@@ -84,7 +82,7 @@ export class Packer implements Disposable {
     const [rows, cols] = to.shape as [number, number];
     const staging = this.#stage(entry);
     const key = `stored ${packing} ${entry.bytes} ${to.layout} ${rows} ${cols}`;
-    const program = this.#program(key, (graph) => {
+    const program = this.#bench.program(key, (graph) => {
       const source = graph.state("staging", Math.max(1, entry.bytes));
       const bytes = graph.stateValue(source, { dtype: "u8", dims: [entry.bytes] });
       const direct = codesTarget(graph, to);
@@ -109,11 +107,11 @@ export class Packer implements Disposable {
 
   /** Magnitudes of a float matrix; the bytes stay staged for `ternarize`. */
   async stats(entry: TensorEntry): Promise<MagnitudeStats> {
-    const dtype = floatDTypes[entry.dtype]!;
+    const dtype = plainFloats[entry.dtype]!;
     const [rows, cols] = entry.shape as [number, number];
     const staging = this.#stage(entry);
-    const stats = this.#buffer("stats", rows * 24);
-    const program = this.#program(`stats ${dtype} ${rows} ${cols}`, (graph) => {
+    const stats = this.#bench.buffer("stats", rows * 24);
+    const program = this.#bench.program(`stats ${dtype} ${rows} ${cols}`, (graph) => {
       const source = graph.state("staging", rows * cols * elementSizes[dtype]);
       const w = graph.stateValue(source, { dtype, dims: [rows, cols] });
       graph.apply("abs_stats", [w], { into: [graph.output("stats", "f64", [rows, 3])] });
@@ -131,18 +129,21 @@ export class Packer implements Disposable {
 
   /** Quantizes the matrix that `stats` staged with one scale, into `to`. */
   async ternarize(entry: TensorEntry, scale: number, to: Weight): Promise<void> {
-    const dtype = floatDTypes[entry.dtype]!;
+    const dtype = plainFloats[entry.dtype]!;
     const [rows, cols] = entry.shape as [number, number];
-    const program = this.#program(`ternarize ${dtype} ${to.layout} ${rows} ${cols}`, (graph) => {
-      const source = graph.state("staging", rows * cols * elementSizes[dtype]);
-      const w = graph.stateValue(source, { dtype, dims: [rows, cols] });
-      const direct = codesTarget(graph, to);
-      const operands = [w, graph.input("scale", "f32", [1])];
-      const codes = graph.one("ternarize", operands, { into: [direct] });
-      if (!direct) pack(graph, codes, to.layout);
-    });
+    const program = this.#bench.program(
+      `ternarize ${dtype} ${to.layout} ${rows} ${cols}`,
+      (graph) => {
+        const source = graph.state("staging", rows * cols * elementSizes[dtype]);
+        const w = graph.stateValue(source, { dtype, dims: [rows, cols] });
+        const direct = codesTarget(graph, to);
+        const operands = [w, graph.input("scale", "f32", [1])];
+        const codes = graph.one("ternarize", operands, { into: [direct] });
+        if (!direct) pack(graph, codes, to.layout);
+      },
+    );
     await program.submit({
-      regions: { staging: this.#buffers.get("staging")!, packed: to },
+      regions: { staging: this.#bench.buffer("staging", entry.bytes), packed: to },
       inputs: { scale: Float32Array.of(scale) },
       signal: this.#signal,
     });
@@ -152,13 +153,13 @@ export class Packer implements Disposable {
   async int8Head(entry: TensorEntry, head: Int8Head): Promise<void> {
     const [rows, cols] = entry.shape as [number, number];
     const rowSize = entry.bytes / rows;
-    const dtype = floatDTypes[entry.dtype] ?? "f32";
+    const dtype = plainFloats[entry.dtype] ?? "f32";
     const layout = blockLayouts[entry.dtype] ?? "strided";
     for (let start = 0; start < rows; start += headRows) {
       const count = Math.min(headRows, rows - start);
       const part = { ...entry, offset: entry.offset + start * rowSize, bytes: count * rowSize };
       const staging = this.#stage(part);
-      const program = this.#program(`int8 ${dtype} ${layout} ${count} ${cols}`, (graph) => {
+      const program = this.#bench.program(`int8 ${dtype} ${layout} ${count} ${cols}`, (graph) => {
         const source = graph.state("staging", count * rowSize);
         const w =
           layout === "strided"
@@ -187,40 +188,16 @@ export class Packer implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const program of this.#programs.values()) program[Symbol.dispose]();
-    for (const region of this.#buffers.values()) region[Symbol.dispose]();
+    this.#bench[Symbol.dispose]();
     this.#ahead[Symbol.dispose]();
-    this.#programs.clear();
-    this.#buffers.clear();
   }
 
   #stage(entry: TensorEntry): Region {
     this.#signal?.throwIfAborted();
-    const staging = this.#buffer("staging", entry.bytes);
+    const staging = this.#bench.buffer("staging", entry.bytes);
     staging.readFile({ path: entry.file, offset: entry.offset, size: entry.bytes });
     this.#ahead.ask(entry.file, entry.offset + entry.bytes);
     return staging;
-  }
-
-  /** A reused buffer of at least `size` bytes. */
-  #buffer(name: string, size: number): Region {
-    const known = this.#buffers.get(name);
-    if (known && known.size >= size) return known;
-    known?.[Symbol.dispose]();
-    const region = Region.create(Math.ceil(size / 64) * 64, { tag: "staging" });
-    this.#buffers.set(name, region);
-    return region;
-  }
-
-  #program(key: string, record: (graph: Graph) => void): Program {
-    let program = this.#programs.get(key);
-    if (!program) {
-      const graph = new Graph();
-      record(graph);
-      program = new Program(graph);
-      this.#programs.set(key, program);
-    }
-    return program;
   }
 }
 

@@ -6,10 +6,8 @@ import { readTensorBytes, type StoredDType, type TensorEntry } from "../checkpoi
 import { BitNetError } from "../errors/index.ts";
 import { type Weight, weightSize } from "../graph/index.ts";
 import { convert, MappedFile, type PlainDType } from "../memory/index.ts";
-import { type DTypeName, type LayoutName, Region } from "../native/index.ts";
+import { alignedSize, type DTypeName, type LayoutName, Region } from "../native/index.ts";
 import { dequantizeBlocks } from "../quant/index.ts";
-
-const alignment = 64;
 
 /** How the stored dtypes are read in place. */
 const inPlace: Partial<Record<StoredDType, { dtype: DTypeName; layout: LayoutName }>> = {
@@ -22,7 +20,8 @@ const inPlace: Partial<Record<StoredDType, { dtype: DTypeName; layout: LayoutNam
   Q6_K: { dtype: "f32", layout: "q6_k" },
 };
 
-const plainFloats: Partial<Record<StoredDType, PlainDType>> = {
+/** Stored dtypes that are floats one by one, as values and as memory name them. */
+export const plainFloats: Partial<Record<StoredDType, PlainDType & DTypeName>> = {
   F32: "f32",
   F16: "f16",
   BF16: "bf16",
@@ -51,7 +50,7 @@ export class WeightStore implements Disposable {
     const weight: Weight = { region: this.region, offset: this.#used, dtype, layout, shape };
     const end = this.#used + weightSize(weight);
     if (end > this.region.size) throw new Error(`weights outgrow ${this.region.size} bytes`);
-    this.#used = roundUp(end);
+    this.#used = alignedSize(end);
     return weight;
   }
 
@@ -125,7 +124,7 @@ export class WeightStore implements Disposable {
 
 /** Bytes that `allocate` takes for a weight, with what aligning the next one costs. */
 export function reserveSize(weight: Pick<Weight, "dtype" | "layout" | "shape">): number {
-  return roundUp(weightSize(weight));
+  return alignedSize(weightSize(weight));
 }
 
 /** Bytes that `expanded` takes. */
@@ -146,10 +145,6 @@ export async function readFloats(entry: TensorEntry): Promise<Float32Array> {
     "models/unexpected-dtype",
     `${entry.file}: ${entry.name}: want floats, got ${entry.dtype}`,
   );
-}
-
-function roundUp(size: number): number {
-  return Math.ceil(size / alignment) * alignment;
 }
 
 function keyOf({ file, offset }: TensorEntry): string {

@@ -25,13 +25,15 @@ export {
 } from "./memory.ts";
 export { type MakeRoom, setMakeRoom } from "./out-of-memory.ts";
 export { bufferAt, engineHandle, NativePool, type NativePoolOptions, packManner } from "./pool.ts";
-export { PreparedRun, type PreparedShape } from "./prepared-run.ts";
+export { PreparedRun } from "./prepared-run.ts";
 export {
+  alignedSize,
   type FileRange,
   type MapAdviceName,
   type MapModeName,
   Region,
   type RegionOptions,
+  regionAlignment,
 } from "./region.ts";
 export {
   NativeProgram,

@@ -22,6 +22,14 @@ export type MapModeName = keyof typeof MapMode;
 /** How a mapped file will be used: `will_need` begins to read it, `cold` lets it leave memory. */
 export type MapAdviceName = keyof typeof MapAdvice;
 
+/** What regions, and what lies in them for kernels, are aligned to, in bytes. */
+export const regionAlignment = 64;
+
+/** The next size at or after `size` behind which an aligned value can lie. */
+export function alignedSize(size: number): number {
+  return Math.ceil(size / regionAlignment) * regionAlignment;
+}
+
 export interface RegionOptions {
   /** Fills bit by bit, and takes only what is touched. */
   sparse?: boolean;

@@ -4,21 +4,14 @@
  * are its regions free.
  */
 import { BitNetError } from "../errors/index.ts";
-import {
-  FaultCode,
-  RegionBindingLayout,
-  RunArgsLayout,
-  RunState,
-  RunStatusLayout,
-} from "./abi.gen.ts";
+import { FaultCode, RunState, RunStatusLayout } from "./abi.gen.ts";
 import { check, core } from "./core.ts";
 import { allocating } from "./out-of-memory.ts";
 import { forgetterAddress, ownerOf } from "./owner.ts";
 import type { Region } from "./region.ts";
-import { decodeStruct, encodeStruct } from "./structs.ts";
+import { RunArgs } from "./run-args.ts";
+import { decodeStruct } from "./structs.ts";
 import { type Pending, watch } from "./wake.ts";
-
-const inputAlignment = 64;
 
 /** A validated Program of the core. One that is forgotten is released when it is collected. */
 export class NativeProgram implements Disposable {
@@ -108,15 +101,8 @@ export function runNow(request: RunRequest): void {
  * `native/invalid-argument`, and what `onStep` throws, which ends the run.
  */
 export async function submitRun(request: RunRequest, options: RunOptions = {}): Promise<number> {
-  return submitArgs(request.program, encodeArgs(request), options);
-}
-
-/** As `submitRun`, of arguments that are encoded; they are copied at once. */
-export async function submitArgs(
-  program: NativeProgram,
-  args: Uint8Array,
-  options: RunOptions,
-): Promise<number> {
+  const { program } = request;
+  const args = encodeArgs(request);
   if (options.signal?.aborted) throw abortError();
   const ticket = new Uint32Array(1);
   allocating(args.byteLength, () => {
@@ -182,44 +168,22 @@ function abortError(): BitNetError {
   return new BitNetError("native/aborted", "the run was aborted");
 }
 
-/** RunArgs, bindings, symbols and inputs, as abi.zig lays them out. */
-function encodeArgs(request: RunRequest): Uint8Array {
-  const { bindings, syms, inputs, steps = 1, threads = 0 } = request;
-  const symStart = RunArgsLayout.size + bindings.length * RegionBindingLayout.size;
-  let size = symStart + padded(syms.length * 4, 8);
-  const starts: number[] = [];
-  for (const input of inputs) {
-    starts.push(size);
-    size += padded(input.byteLength, inputAlignment);
-  }
-  const bytes = new Uint8Array(size);
-  const view = new DataView(bytes.buffer);
-  encodeStruct(
-    RunArgsLayout,
-    {
-      size: RunArgsLayout.size,
-      steps,
-      region_count: bindings.length,
-      sym_count: syms.length,
-      thread_count: threads,
-    },
-    { view, offset: 0 },
-  );
+function encodeArgs({ bindings, syms, inputs, steps, threads }: RunRequest): Uint8Array {
+  const args = new RunArgs({
+    steps,
+    threads,
+    regionCount: bindings.length,
+    symCount: syms.length,
+    inputSizes: inputs.map((input) => input.byteLength),
+  });
   bindings.forEach((place, index) => {
-    const offset = RunArgsLayout.size + index * RegionBindingLayout.size;
-    const values = { handle: place?.region.handle ?? 0, offset: place?.offset ?? 0 };
-    encodeStruct(RegionBindingLayout, values, { view, offset });
+    if (place) args.bind(index, place.region, place.offset ?? 0);
   });
   syms.forEach((value, index) => {
-    if (!Number.isInteger(value) || value < 0) throw new RangeError(`size ${index} is ${value}`);
-    view.setUint32(symStart + index * 4, value, true);
+    args.setSym(index, value);
   });
   inputs.forEach((input, index) => {
-    bytes.set(input, starts[index]!);
+    args.input(index).set(input);
   });
-  return bytes;
-}
-
-function padded(size: number, to: number): number {
-  return Math.ceil(size / to) * to;
+  return args.bytes;
 }

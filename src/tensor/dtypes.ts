@@ -5,7 +5,7 @@
  * and the tensor holds none.
  */
 import { BitNetError } from "../errors/index.ts";
-import type { DTypeName } from "../native/index.ts";
+import { isFloat } from "../graph/index.ts";
 
 /** What a tensor's elements can be. */
 export type DType = "f32" | "f16" | "bf16" | "f64" | "i32" | "i8" | "u8" | "bool";
@@ -56,10 +56,6 @@ export function dtypeOfArray(array: ArrayBufferView): DType | undefined {
   if (array instanceof Int8Array) return "i8";
   if (array instanceof Uint8Array || array instanceof Uint8ClampedArray) return "u8";
   return undefined;
-}
-
-export function isFloat(dtype: DTypeName): boolean {
-  return dtype === "f32" || dtype === "f64" || dtype === "f16" || dtype === "bf16";
 }
 
 /** The dtype of an operation on both. */

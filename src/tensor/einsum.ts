@@ -4,9 +4,9 @@
  * batched product of matrices: (batch, left, shared) by (batch, shared, right).
  */
 import { BitNetError } from "../errors/index.ts";
-import type { Value } from "../graph/index.ts";
+import { isFloat, type Value } from "../graph/index.ts";
 import { cheapestOrder, type Order } from "./contraction-order.ts";
-import { type DType, isFloat, promote } from "./dtypes.ts";
+import { type DType, promote } from "./dtypes.ts";
 import { binary, cast } from "./elementwise.ts";
 import { matmul } from "./matmul.ts";
 import { permute, reshape } from "./movement.ts";

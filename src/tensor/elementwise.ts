@@ -3,16 +3,9 @@
  * dtypes are cast on the way in and back on the way out. On values: nothing runs.
  */
 
-import type { Value } from "../graph/index.ts";
+import { isFloat, type Value } from "../graph/index.ts";
 import type { OpName } from "../native/index.ts";
-import {
-  type ComputeDType,
-  computeDType,
-  type DType,
-  isFloat,
-  promote,
-  promoteNumber,
-} from "./dtypes.ts";
+import { type ComputeDType, computeDType, type DType, promote, promoteNumber } from "./dtypes.ts";
 import { pending } from "./pending.ts";
 import { broadcastShapes, type Shape, sameShape, shapeOf } from "./shapes.ts";
 

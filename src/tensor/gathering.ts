@@ -5,8 +5,8 @@
  * instruction that uses them: the run fails.
  */
 import { BitNetError } from "../errors/index.ts";
-import type { Value } from "../graph/index.ts";
-import { computeDType, type DType, isFloat, promote } from "./dtypes.ts";
+import { isFloat, rowMajor, type Value } from "../graph/index.ts";
+import { computeDType, type DType, promote } from "./dtypes.ts";
 import { binary, cast, compare, select } from "./elementwise.ts";
 import { concat } from "./joining.ts";
 import { contiguous, permute, reshape } from "./movement.ts";
@@ -17,7 +17,6 @@ import {
   formatShape,
   normalizeAxis,
   requireShape,
-  rowMajor,
   type Shape,
   shapeOf,
   sizeOf,

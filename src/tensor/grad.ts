@@ -3,8 +3,8 @@
  * recorded behind it and runs with it. Gradients of gradients work the same way.
  */
 import { BitNetError } from "../errors/index.ts";
-import { gradients, type Storage, setCustomGradient, Value } from "../graph/index.ts";
-import { computeDType, type DType, isFloat } from "./dtypes.ts";
+import { gradients, isFloat, type Storage, setCustomGradient, Value } from "../graph/index.ts";
+import { computeDType, type DType } from "./dtypes.ts";
 import { cast } from "./elementwise.ts";
 import { contiguous } from "./movement.ts";
 import { pending } from "./pending.ts";

@@ -4,7 +4,7 @@
  * pairs, so that n of them cost log n passes. Bits are kept, in every dtype.
  */
 import { BitNetError } from "../errors/index.ts";
-import type { Value } from "../graph/index.ts";
+import { rowMajor, type Value } from "../graph/index.ts";
 import { computeDType, type DType, promote } from "./dtypes.ts";
 import { cast } from "./elementwise.ts";
 import { part, reshape, unsqueeze } from "./movement.ts";
@@ -14,7 +14,6 @@ import {
   normalizeAxis,
   rankMax,
   requireShape,
-  rowMajor,
   type Shape,
   sameShape,
   shapeOf,

@@ -4,8 +4,8 @@
  * as they are and give f32, which is cast back; integers are multiplied as f64.
  */
 import { BitNetError } from "../errors/index.ts";
-import type { Value } from "../graph/index.ts";
-import { type DType, isFloat, promote } from "./dtypes.ts";
+import { isFloat, type Value } from "../graph/index.ts";
+import { type DType, promote } from "./dtypes.ts";
 import { cast } from "./elementwise.ts";
 import { squeeze, unsqueeze } from "./movement.ts";
 import { pending } from "./pending.ts";

@@ -3,7 +3,7 @@
  * is written to its tensor; only a reshape of what does not lie row by row makes a copy.
  */
 import { BitNetError } from "../errors/index.ts";
-import { elementSizes, type Value } from "../graph/index.ts";
+import { elementSizes, rowMajor, type Value } from "../graph/index.ts";
 import { pending } from "./pending.ts";
 import {
   formatShape,
@@ -11,7 +11,6 @@ import {
   normalizeAxes,
   normalizeAxis,
   requireShape,
-  rowMajor,
   type Shape,
   shapeOf,
   sizeOf,

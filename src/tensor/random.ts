@@ -3,9 +3,9 @@
  * same seed gives the same bits on any number of threads and instruction-set level.
  */
 import { BitNetError } from "../errors/index.ts";
-import { Value } from "../graph/index.ts";
+import { isFloat, Value } from "../graph/index.ts";
 import type { CreateOptions } from "./create.ts";
-import { type DType, isFloat } from "./dtypes.ts";
+import type { DType } from "./dtypes.ts";
 import { binary, cast } from "./elementwise.ts";
 import { pending } from "./pending.ts";
 import { filled } from "./read.ts";

@@ -1,7 +1,9 @@
 /** New tensors of numbers that follow a rule: steps, equal parts, the identity. */
+
 import { BitNetError } from "../errors/index.ts";
+import { isFloat } from "../graph/index.ts";
 import type { CreateOptions } from "./create.ts";
-import { type DType, isFloat } from "./dtypes.ts";
+import type { DType } from "./dtypes.ts";
 import { cast } from "./elementwise.ts";
 import { filled } from "./read.ts";
 import { requireShape } from "./shapes.ts";

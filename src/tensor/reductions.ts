@@ -4,11 +4,11 @@
  * wraps.
  */
 import { BitNetError } from "../errors/index.ts";
-import type { Value } from "../graph/index.ts";
+import { isFloat, type Value } from "../graph/index.ts";
 import type { OpName } from "../native/index.ts";
-import { computeDType, type DType, isFloat } from "./dtypes.ts";
+import { computeDType, type DType } from "./dtypes.ts";
 import { binary, cast, divide, unary } from "./elementwise.ts";
-import { contiguous, permute } from "./movement.ts";
+import { contiguous, permute, squeeze } from "./movement.ts";
 import { pending } from "./pending.ts";
 import {
   formatShape,
@@ -107,9 +107,10 @@ export function variance(x: Value, { correction = 0, ...options }: VarianceOptio
 /** log(sum(exp(x))), safe from overflow. */
 export function logSumExp(x: Value, options: ReduceOptions = {}): Value {
   const most = reduced("reduce_max", x, { ...options, keepDims: true });
-  const sum = reduced("reduce_sum", unary("exp", binary("sub", x, most)), options);
-  const largest = reduced("reduce_max", x, options);
-  return binary("add", unary("log", sum), largest);
+  const shares = unary("exp", binary("sub", x, most));
+  const sum = reduced("reduce_sum", shares, { ...options, keepDims: true });
+  const y = binary("add", unary("log", sum), most);
+  return options.keepDims ? y : squeeze(y, normalizeAxes(options.axes, x.dims.length));
 }
 
 /** Where the extreme lies: along one axis, or counted row by row over all elements. */

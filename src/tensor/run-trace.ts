@@ -4,7 +4,13 @@
  */
 import { encodeProgram, type Node, planGraph, type Storage } from "../graph/index.ts";
 import { type Reclaimable, ReclaimPriority, reclaimers } from "../memory/index.ts";
-import { NativeProgram, PreparedRun, Region } from "../native/index.ts";
+import {
+  alignedSize,
+  NativeProgram,
+  PreparedRun,
+  Region,
+  regionAlignment,
+} from "../native/index.ts";
 import { NumberStorage } from "./numbers.ts";
 import { settle } from "./tape.ts";
 
@@ -60,11 +66,11 @@ export function execute(program: Compiled, { leaves, roots }: Memory): void {
     let index = 1;
     let inputs = 0;
     for (const storage of leaves) {
-      if (storage instanceof NumberStorage) run.input(inputs++).set(storage.bytes);
-      else run.bind(index, storage.region!, storage.base!);
+      if (storage instanceof NumberStorage) run.args.input(inputs++).set(storage.bytes);
+      else run.args.bind(index, storage.region!, storage.base!);
       index += 1;
     }
-    for (const { region, base } of roots) run.bind(index++, region!, base!);
+    for (const { region, base } of roots) run.args.bind(index++, region!, base!);
     if (isSmall) run.now();
     else run.wait();
   } catch (error) {
@@ -155,7 +161,7 @@ export function compileTrace({ nodes, leaves, roots }: Trace): Compiled {
 /** Memory for what is kept. */
 function allocate(roots: readonly Storage[]): void {
   let shared = 0;
-  for (const { size } of roots) if (size < ownRegionMin) shared += roundUp(size);
+  for (const { size } of roots) if (size < ownRegionMin) shared += placeSize(size);
   const region = shared > 0 ? Region.create(shared, { tag: "tensor" }) : undefined;
   let base = 0;
   for (const root of roots) {
@@ -166,10 +172,11 @@ function allocate(roots: readonly Storage[]): void {
     }
     root.region = region;
     root.base = base;
-    base += roundUp(root.size);
+    base += placeSize(root.size);
   }
 }
 
-function roundUp(size: number): number {
-  return Math.max(64, Math.ceil(size / 64) * 64);
+/** Empty tensors have a place, too. */
+function placeSize(size: number): number {
+  return Math.max(regionAlignment, alignedSize(size));
 }

@@ -2,7 +2,7 @@
  * Shapes of tensors: broadcasting, axes, strides. Errors name both shapes and what would fit.
  */
 import { BitNetError } from "../errors/index.ts";
-import type { Value } from "../graph/index.ts";
+import { isRowMajor, type Value } from "../graph/index.ts";
 
 export type Shape = readonly number[];
 
@@ -78,26 +78,10 @@ export function normalizeAxes(axes: number | readonly number[] | undefined, rank
   return normal;
 }
 
-/** Strides, in elements, of a tensor without gaps. */
-export function rowMajor(shape: Shape): number[] {
-  const strides = new Array<number>(shape.length).fill(1);
-  for (let axis = shape.length - 2; axis >= 0; axis -= 1) {
-    strides[axis] = strides[axis + 1]! * shape[axis + 1]!;
-  }
-  return strides;
-}
-
 /** Whether the elements lie one behind the other in row-major order. */
 export function isContiguous(value: Value): boolean {
   const shape = shapeOf(value);
-  if (sizeOf(shape) === 0) return true;
-  let stride = 1;
-  for (let axis = shape.length - 1; axis >= 0; axis -= 1) {
-    if (shape[axis] === 1) continue;
-    if (value.strides[axis] !== stride) return false;
-    stride *= shape[axis]!;
-  }
-  return true;
+  return sizeOf(shape) === 0 || isRowMajor(shape, value.strides);
 }
 
 /** @throws BitNetError `tensor/bad-shape` for an extent that is no count. */

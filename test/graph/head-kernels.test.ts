@@ -129,7 +129,7 @@ describe("a screened head", () => {
     const draws = [{ temperature: 1, topK: 1, penalty: 1000, history }];
     const drawn = await compare(head, new Float32Array(columns).fill(1), { ...shape, draws });
     expect(drawn.probabilities).toEqual(drawn.fullProbabilities);
-    expect(drawn.probabilities.findIndex((p) => p === 1)).toBeGreaterThan(7);
+    expect(drawn.probabilities.indexOf(1)).toBeGreaterThan(7);
   });
 
   test("all logits are made where they are alike: equal rows, or activations of zero", async () => {

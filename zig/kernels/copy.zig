@@ -28,31 +28,12 @@ pub fn run(task: *const Task) callconv(.c) void {
     }
     switch (x.dtype) {
         inline else => |dtype| {
-            const T = Word(dtype);
+            const T = strided.Word(dtype);
             for (share.start..share.end) |unit| {
                 const span = spans.span(unit);
-                copySpan(T, span.pointer(T, x, 0), span.pointer(T, y, 1), span);
+                strided.copySpan(T, span.pointer(T, x, 0), span.pointer(T, y, 1), span);
             }
         },
-    }
-}
-
-/// What holds the bits of an element.
-fn Word(comptime dtype: task_types.DType) type {
-    return switch (dtype) {
-        .f64 => u64,
-        .f32, .i32, .u32 => u32,
-        .f16, .bf16, .i16 => u16,
-        .i8, .u8, .bool => u8,
-    };
-}
-
-fn copySpan(comptime T: type, x: [*]T, y: [*]T, span: Span) void {
-    if (span.adjacent()) return @memmove(y[0..span.count], x[0..span.count]);
-    for (0..span.count) |i| {
-        const index: i64 = @intCast(i);
-        const value = strided.move(T, x, index * span.strides[0])[0];
-        strided.move(T, y, index * span.strides[1])[0] = value;
     }
 }
 

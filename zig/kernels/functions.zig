@@ -11,7 +11,7 @@ const U64 = @Vector(width, u64);
 const inf = std.math.inf(f64);
 const nan = std.math.nan(f64);
 /// 1.5 * 2^52: adding it leaves the rounded integer in the low bits.
-const round_magic: f64 = 0x1.8p52;
+pub const round_magic: f64 = 0x1.8p52;
 const sign_bit: u64 = 1 << 63;
 
 pub inline fn splat(x: f64) F64 {
@@ -149,7 +149,7 @@ pub noinline fn power(x: F64, y: F64) F64 {
 
 // sin and cos: the angle less a multiple of pi / 2, Taylor series on +- pi / 4.
 
-const two_over_pi: f64 = 2.0 / std.math.pi;
+pub const two_over_pi: f64 = 2.0 / std.math.pi;
 /// pi / 2 in three parts; multiples of the first two below 2^20 are exact.
 /// Source: netlib.org/fdlibm, e_rem_pio2.c, constants only.
 const half_pi_1: f64 = 1.57079632673412561417e+00;
@@ -161,7 +161,8 @@ const angle_max: f64 = 1 << 20;
 const sin_terms = reciprocals(10, 1);
 const cos_terms = reciprocals(10, 0);
 
-fn reciprocals(comptime count: usize, comptime first: comptime_int) [count]f64 {
+/// 1 / first!, -1 / (first + 2)!, ...: Taylor terms of sine (1) and cosine (0).
+pub fn reciprocals(comptime count: usize, comptime first: comptime_int) [count]f64 {
     var terms: [count]f64 = undefined;
     var factorial: comptime_float = 1;
     for (&terms, 0..) |*term, k| {
@@ -171,15 +172,26 @@ fn reciprocals(comptime count: usize, comptime first: comptime_int) [count]f64 {
     return terms;
 }
 
-const SinCos = struct { sin: F64, cos: F64 };
+pub const SinCos = struct { sin: F64, cos: F64 };
 
 inline fn sinCos(x: F64) SinCos {
     const shifted = x * splat(two_over_pi) + splat(round_magic);
     const n = shifted - splat(round_magic);
     const r = ((x - n * splat(half_pi_1)) - n * splat(half_pi_2)) - n * splat(half_pi_3);
+    return sinCosNear(&sin_terms, &cos_terms, r, shifted);
+}
+
+/// Of the angle r + n pi / 2, |r| <= pi / 4: `shifted` is n + `round_magic`, the terms are those of
+/// (sin r) / r and cos r in powers of r^2.
+pub inline fn sinCosNear(
+    comptime of_sin: []const f64,
+    comptime of_cos: []const f64,
+    r: F64,
+    shifted: F64,
+) SinCos {
     const square = r * r;
-    const near_sin = r * polynomial(&sin_terms, square);
-    const near_cos = polynomial(&cos_terms, square);
+    const near_sin = r * polynomial(of_sin, square);
+    const near_cos = polynomial(of_cos, square);
     const quadrant = bits(shifted);
     const one: U64 = @splat(1);
     const odd = (quadrant & one) == one;

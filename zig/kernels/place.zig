@@ -33,10 +33,7 @@ pub const Attrs = extern struct {
 pub fn run(task: *const Task) callconv(.c) void {
     if (task.worker != 0) return;
     switch (task.out(0).dtype) {
-        .f64 => walk(u64, task),
-        .f32, .i32, .u32 => walk(u32, task),
-        .f16, .bf16, .i16 => walk(u16, task),
-        .i8, .u8, .bool => walk(u8, task),
+        inline else => |dtype| walk(strided.Word(dtype), task),
     }
 }
 
@@ -52,13 +49,7 @@ fn walk(comptime T: type, task: *const Task) void {
     const spans = strided.Walk(2).init(.{ x, &part });
     for (0..spans.unitCount()) |unit| {
         const span = spans.span(unit);
-        const from = span.pointer(T, x, 0);
-        const to = span.pointer(T, &part, 1);
-        for (0..span.count) |i| {
-            const at: i64 = @intCast(i);
-            strided.move(T, to, at * span.strides[1])[0] =
-                strided.move(T, from, at * span.strides[0])[0];
-        }
+        strided.copySpan(T, span.pointer(T, x, 0), span.pointer(T, &part, 1), span);
     }
 }
 

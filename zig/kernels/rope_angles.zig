@@ -5,12 +5,13 @@
 //! once. A negative position is a fault. Units of work: rows.
 
 const std = @import("std");
+const functions = @import("functions.zig");
 const lanes = @import("lanes.zig");
 const strided = @import("strided.zig");
 const task_types = @import("task.zig");
 
 const Task = task_types.Task;
-const F64 = @Vector(lanes.width, f64);
+const F64 = functions.F64;
 
 pub const Attrs = extern struct { scale: f32 };
 
@@ -39,59 +40,22 @@ pub fn run(task: *const Task) callconv(.c) void {
     }
 }
 
-const two_over_pi: f64 = 2.0 / std.math.pi;
 /// pi / 2 in two parts; a multiple of the first below 2^20 is exact.
 /// Source: netlib.org/fdlibm, e_rem_pio2.c, constants only.
 const half_pi_upper: f64 = 1.57079632673412561417e+00;
 const half_pi_lower: f64 = 6.07710050650619224932e-11;
-/// 1.5 * 2^52: adding it leaves the rounded integer in the low bits.
-const round_magic: f64 = 0x1.8p52;
 
 /// Taylor terms of (sin r) / r and cos r in powers of r^2: below 1e-13 for |r| <= pi / 4.
-const sin_terms = reciprocals(8, 1);
-const cos_terms = reciprocals(9, 0);
+const sin_terms = functions.reciprocals(8, 1);
+const cos_terms = functions.reciprocals(9, 0);
 
-fn reciprocals(comptime count: usize, comptime first: comptime_int) [count]f64 {
-    var terms: [count]f64 = undefined;
-    var factorial: comptime_float = 1;
-    for (&terms, 0..) |*term, k| {
-        term.* = (if (k % 2 == 0) 1.0 else -1.0) / factorial;
-        factorial *= (2 * k + first + 1) * (2 * k + first + 2);
-    }
-    return terms;
-}
-
-inline fn cosSin(angle: lanes.F32) struct { cos: F64, sin: F64 } {
+inline fn cosSin(angle: lanes.F32) functions.SinCos {
     const x: F64 = angle;
-    const shifted = x * @as(F64, @splat(two_over_pi)) + @as(F64, @splat(round_magic));
-    const n = shifted - @as(F64, @splat(round_magic));
+    const magic: F64 = @splat(functions.round_magic);
+    const shifted = x * @as(F64, @splat(functions.two_over_pi)) + magic;
+    const n = shifted - magic;
     const r = (x - n * @as(F64, @splat(half_pi_upper))) - n * @as(F64, @splat(half_pi_lower));
-    const square = r * r;
-    const near_sin = r * polynomial(&sin_terms, square);
-    const near_cos = polynomial(&cos_terms, square);
-    const quadrant: @Vector(lanes.width, u64) = @bitCast(shifted);
-    const one: @Vector(lanes.width, u64) = @splat(1);
-    const odd = (quadrant & one) == one;
-    const sin_sign = (quadrant >> @splat(1)) << @splat(63);
-    const cos_sign = ((quadrant +% one) >> @splat(1)) << @splat(63);
-    return .{
-        .cos = flip(@select(f64, odd, near_sin, near_cos), cos_sign),
-        .sin = flip(@select(f64, odd, near_cos, near_sin), sin_sign),
-    };
-}
-
-inline fn flip(x: F64, sign: @Vector(lanes.width, u64)) F64 {
-    return @bitCast(@as(@Vector(lanes.width, u64), @bitCast(x)) ^ sign);
-}
-
-inline fn polynomial(comptime terms: []const f64, x: F64) F64 {
-    var sum: F64 = @splat(terms[terms.len - 1]);
-    comptime var k = terms.len - 1;
-    inline while (k > 0) {
-        k -= 1;
-        sum = sum * x + @as(F64, @splat(terms[k]));
-    }
-    return sum;
+    return functions.sinCosNear(&sin_terms, &cos_terms, r, shifted);
 }
 
 const testing = @import("testing.zig");

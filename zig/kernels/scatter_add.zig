@@ -59,13 +59,16 @@ fn each(
 ) void {
     for (0..spans.unitCount()) |unit| {
         const span = spans.span(unit);
+        if (!adds) {
+            const source = strided.move(T, from, span.offsets[0]);
+            strided.copySpan(T, source, strided.move(T, to, span.offsets[1]), span);
+            continue;
+        }
         for (0..span.count) |i| {
             const at: i64 = @intCast(i);
             const source = strided.move(T, from, span.offsets[0] + at * span.strides[0]);
             const target = strided.move(T, to, span.offsets[1] + at * span.strides[1]);
-            if (!adds) {
-                target[0] = source[0];
-            } else if (T == i32) target[0] +%= source[0] else target[0] += source[0];
+            if (T == i32) target[0] +%= source[0] else target[0] += source[0];
         }
     }
 }

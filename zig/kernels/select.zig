@@ -10,10 +10,7 @@ const Task = task_types.Task;
 
 pub fn run(task: *const Task) callconv(.c) void {
     switch (task.out(0).dtype) {
-        .f64 => walk(u64, task),
-        .f32, .i32, .u32 => walk(u32, task),
-        .f16, .bf16, .i16 => walk(u16, task),
-        .i8, .u8, .bool => walk(u8, task),
+        inline else => |dtype| walk(strided.Word(dtype), task),
     }
 }
 

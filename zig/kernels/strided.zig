@@ -29,6 +29,26 @@ pub inline fn move(comptime T: type, pointer: [*]T, offset: i64) [*]T {
     return @ptrFromInt(@intFromPtr(pointer) +% bytes);
 }
 
+/// What holds the bits of an element, for kernels that only move it.
+pub fn Word(comptime dtype: task_types.DType) type {
+    return switch (dtype) {
+        .f64 => u64,
+        .f32, .i32, .u32 => u32,
+        .f16, .bf16, .i16 => u16,
+        .i8, .u8, .bool => u8,
+    };
+}
+
+/// y = x over one span, from where its first elements lie; they may be the same memory.
+pub fn copySpan(comptime T: type, x: [*]T, y: [*]T, span: Span(2)) void {
+    if (span.adjacent()) return @memmove(y[0..span.count], x[0..span.count]);
+    for (0..span.count) |i| {
+        const index: i64 = @intCast(i);
+        const value = move(T, x, index * span.strides[0])[0];
+        move(T, y, index * span.strides[1])[0] = value;
+    }
+}
+
 /// Up to 1024 steps along one axis, for each of the operands.
 pub fn Span(comptime operand_count: usize) type {
     return struct {

@@ -11,10 +11,7 @@ const Task = task_types.Task;
 
 pub fn run(task: *const Task) callconv(.c) void {
     switch (task.out(0).dtype) {
-        .f64 => walk(u64, task),
-        .f32, .i32, .u32 => walk(u32, task),
-        .f16, .bf16, .i16 => walk(u16, task),
-        .i8, .u8, .bool => walk(u8, task),
+        inline else => |dtype| walk(strided.Word(dtype), task),
     }
 }
 
@@ -42,15 +39,7 @@ fn walk(comptime T: type, task: *const Task) void {
             const span = spans.span(unit);
             const source = strided.move(T, from, span.offsets[0]);
             const target = strided.move(T, to, span.offsets[1]);
-            if (span.adjacent()) {
-                @memcpy(target[0..span.count], source[0..span.count]);
-                continue;
-            }
-            for (0..span.count) |i| {
-                const at: i64 = @intCast(i);
-                strided.move(T, target, at * span.strides[1])[0] =
-                    strided.move(T, source, at * span.strides[0])[0];
-            }
+            strided.copySpan(T, source, target, span);
         }
     }
 }

@@ -6,6 +6,7 @@
 const std = @import("std");
 const builtin = @import("builtin");
 const files = @import("files.zig");
+const system_pages = @import("system_pages.zig");
 
 const linux = std.os.linux;
 const native_os = builtin.os.tag;
@@ -65,7 +66,7 @@ pub const Mapping = struct {
             .linux => _ = linux.madvise(pages.ptr, pages.len, mapping.linuxAdvice(advice)),
             .windows => adviseWindows(pages, advice),
             // The numbers of Linux, and `cold` never drops a changed copy.
-            else => _ = madvise(pages.ptr, pages.len, @intCast(linuxNumber(advice))),
+            else => _ = system_pages.madvise(pages.ptr, pages.len, @intCast(linuxNumber(advice))),
         }
     }
 
@@ -130,7 +131,8 @@ fn map(file: files.File, part: Part, mode: Mode) ?Memory {
             const protection: c_int = if (is_copy) 3 else 1;
             const flags: c_int = if (is_copy) 2 else 1;
             const start: i64 = @intCast(part.offset);
-            const raw = mmap(null, size, protection, flags, @intCast(file.handle), start);
+            const descriptor: c_int = @intCast(file.handle);
+            const raw = system_pages.mmap(null, size, protection, flags, descriptor, start);
             if (@intFromPtr(raw) == std.math.maxInt(usize)) return null;
             return @as([*]align(std.heap.page_size_min) u8, @ptrCast(@alignCast(raw.?)))[0..size];
         },
@@ -141,7 +143,7 @@ fn unmap(memory: Memory) void {
     switch (native_os) {
         .linux => _ = linux.munmap(memory.ptr, memory.len),
         .windows => _ = UnmapViewOfFile(memory.ptr),
-        else => _ = munmap(memory.ptr, memory.len),
+        else => _ = system_pages.munmap(memory.ptr, memory.len),
     }
 }
 
@@ -152,16 +154,6 @@ const page_writecopy: u32 = 8;
 const file_map_copy: u32 = 1;
 const file_map_read: u32 = 4;
 
-extern fn mmap(
-    hint: ?*anyopaque,
-    size: usize,
-    protection: c_int,
-    flags: c_int,
-    file: c_int,
-    offset: i64,
-) ?*anyopaque;
-extern fn munmap(address: *anyopaque, size: usize) c_int;
-extern fn madvise(address: *anyopaque, size: usize, advice: c_int) c_int;
 extern "kernel32" fn CreateFileMappingW(
     file: *anyopaque,
     security: ?*anyopaque,

@@ -114,7 +114,8 @@ const map_fixed: c_int = 0x10;
 const map_private_anonymous: c_int = 0x1002;
 const advice_free: c_int = 5;
 
-extern fn mmap(
+/// The system's own calls where there is a C library; mapping.zig makes them too.
+pub extern fn mmap(
     hint: ?*anyopaque,
     size: usize,
     protection: c_int,
@@ -122,8 +123,8 @@ extern fn mmap(
     file: c_int,
     offset: i64,
 ) ?*anyopaque;
-extern fn munmap(address: *anyopaque, size: usize) c_int;
-extern fn madvise(address: *const anyopaque, size: usize, advice: c_int) c_int;
+pub extern fn munmap(address: *anyopaque, size: usize) c_int;
+pub extern fn madvise(address: *const anyopaque, size: usize, advice: c_int) c_int;
 extern "kernel32" fn DiscardVirtualMemory(address: *anyopaque, size: usize) callconv(.winapi) u32;
 extern "kernel32" fn VirtualAlloc(
     address: ?*anyopaque,
