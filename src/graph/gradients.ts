@@ -5,9 +5,12 @@
  * the whole.
  */
 import { BitNetError } from "../errors/index.ts";
-import { gradientRules, reshaped, ValueMaths } from "./gradient-rules.ts";
+import { gradientRules } from "./gradient-rules.ts";
+import { straightThrough } from "./layer-gradients.ts";
 import type { Recorder } from "./record.ts";
+import type { Gradient, GradientRule } from "./rule.ts";
 import { elementSizes, isFloat, isRowMajor, type Node, type Storage, type Value } from "./value.ts";
+import { gradientDType, reshaped, ValueMaths } from "./value-maths.ts";
 
 /** A rule in place of those of the instructions between the inputs and the output of `node`. */
 export interface CustomGradient {
@@ -41,34 +44,55 @@ export function gradients(y: Value, options: GradientOptions): (Value | undefine
   const sums = new Sums(on, new Map(of.map((value) => [value.storage, value])));
   sums.add(y, seed);
   const wanted = new Set(of.map(({ storage }) => storage));
-  for (const node of backwardsFrom(y, wanted)) {
-    const g = sums.of(node.outputs[0]!.storage);
-    if (!g) continue;
+  const { order, depends } = backwardsFrom(y, wanted);
+  const isWanted = ({ storage, dtype }: Value): boolean => {
+    const { producer } = storage;
+    if (!isFloat(dtype) && !(producer && straightThrough.has(producer.op))) return false;
+    return wanted.has(storage) || (producer !== undefined && depends.has(producer));
+  };
+  for (const node of order) {
+    const all = node.outputs.map(({ storage }) => sums.of(storage));
+    if (!all.some(Boolean)) continue;
+    const first = node.outputs[0]!;
+    const g = all[0] ?? on.one("copy", [on.zeros(first)]);
     const custom = customGradients.get(node);
     const inputs = custom?.inputs ?? node.inputs;
-    const made = custom ? custom.rule(g) : ruleOf(node)({ node, g, y: node.outputs[0]!, on });
+    const made = custom ? custom.rule(g) : ruleOf(node)({ node, g, all, y: first, on });
     inputs.forEach((input, index) => {
-      const gradient = made[index];
-      if (gradient && isFloat(input.dtype)) sums.add(input, gradient);
+      const gradient = isWanted(input) ? recorded(made[index]) : undefined;
+      if (gradient) sums.add(input, on.cast(gradient, gradientDType(input.dtype)));
     });
   }
   return of.map(({ storage }) => sums.of(storage));
 }
 
-function ruleOf(node: Node): NonNullable<(typeof gradientRules)[Node["op"]]> {
+function recorded(gradient: Gradient): Value | undefined {
+  return typeof gradient === "function" ? gradient() : gradient;
+}
+
+function ruleOf(node: Node): GradientRule {
   const rule = gradientRules[node.op];
-  if (rule) return rule;
+  if (typeof rule === "function") return rule;
   throw new BitNetError(
     "graph/no-gradient",
-    `${node.op} has no gradient: keep it out of what is differentiated, or give it one of your own`,
+    `${node.op} has no gradient: ${rule.reason}. Keep it out of what is differentiated, or give ` +
+      "it a gradient of your own",
   );
+}
+
+/** Instructions behind a value. */
+interface Past {
+  /** Each before those that it reads. */
+  order: Node[];
+  /** Those among them that something wanted leads to. */
+  depends: ReadonlySet<Node>;
 }
 
 /**
  * What made the value, and what made that, as far as something wanted leads there: each instruction
  * before those that it reads.
  */
-function backwardsFrom(y: Value, wanted: ReadonlySet<Storage>): Node[] {
+function backwardsFrom(y: Value, wanted: ReadonlySet<Storage>): Past {
   const order: Node[] = [];
   const seen = new Set<Node>();
   const stack: { node: Node; next: number }[] = [];
@@ -98,7 +122,7 @@ function backwardsFrom(y: Value, wanted: ReadonlySet<Storage>): Node[] {
     });
     if (isOn) depends.add(node);
   }
-  return order.filter((node) => depends.has(node)).reverse();
+  return { order: order.filter((node) => depends.has(node)).reverse(), depends };
 }
 
 /** Gradients gathered so far, each of all of a storage. */

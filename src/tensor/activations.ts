@@ -1,11 +1,23 @@
 /** Activations as formulas over elementwise ops, in the value's own dtype. */
 import type { Value } from "../graph/index.ts";
-import { binary, divide, unary } from "./elementwise.ts";
+import { binary, compare, divide, type Operand, select, unary } from "./elementwise.ts";
 import { logSumExp, reduced } from "./reductions.ts";
+import { isTaping } from "./tape.ts";
 
-/** max(x, 0) */
+/** max(x, 0), whose derivative at 0 is 0. */
 export function relu(x: Value): Value {
-  return binary("maximum", x, 0);
+  // `maximum` halves a gradient between equal operands, torch's relu does not.
+  return isTaping() ? select(compare("less_equal", x, 0), 0, x) : binary("maximum", x, 0);
+}
+
+/** Within bounds, either of which may be left out; what lies on a bound has its gradient. */
+export function clip(x: Value, { min, max }: { min?: Operand; max?: Operand }): Value {
+  if (!isTaping()) {
+    const above = min === undefined ? x : binary("maximum", x, min);
+    return max === undefined ? above : binary("minimum", above, max);
+  }
+  const above = min === undefined ? x : select(compare("less", x, min), min, x);
+  return max === undefined ? above : select(compare("less", max, above), max, above);
 }
 
 /** max(x, 0)^2 */

@@ -2,7 +2,7 @@
  * The methods that work element by element: arithmetic with broadcasting, comparisons, functions,
  * activations, casts. Each records; nothing runs.
  */
-import { gelu, logSoftmax, relu, relu2, silu, softmax } from "./activations.ts";
+import { clip, gelu, logSoftmax, relu, relu2, silu, softmax } from "./activations.ts";
 import type { DType } from "./dtypes.ts";
 import { binary, cast, compare, divide, power, select, unary } from "./elementwise.ts";
 import { operand, TensorHandle } from "./handle.ts";
@@ -53,8 +53,11 @@ export abstract class ArithmeticMethods extends TensorHandle {
 
   /** Within bounds, either of which may be left out. */
   clip({ min, max }: Bounds<this | number>): this {
-    const above = min === undefined ? this : this.maximum(min);
-    return max === undefined ? above : above.minimum(max);
+    const bounds = {
+      ...(min !== undefined && { min: operand(min) }),
+      ...(max !== undefined && { max: operand(max) }),
+    };
+    return this.made(clip(this.value, bounds));
   }
 
   eq(other: this | number): this {

@@ -6,12 +6,10 @@ import { BitNetError } from "../errors/index.ts";
 import type { Value } from "../graph/index.ts";
 import { computeDType, type DType } from "./dtypes.ts";
 import { cast } from "./elementwise.ts";
-import { gather } from "./gathering.ts";
 import { part } from "./movement.ts";
 import { pending } from "./pending.ts";
 import { axisBack, lastAxis } from "./reductions.ts";
 import { formatShape, normalizeAxis, shapeOf } from "./shapes.ts";
-import { isTaping } from "./tape.ts";
 
 export interface SortOptions {
   /** The last one by default. */
@@ -30,10 +28,8 @@ export function sorted(x: Value, { axis = -1, descending = false }: SortOptions)
   const turned = lastAxis(cast(x, computeDType(dtype)), axis);
   const [values, indices, spare] = pending.apply("sort", [turned], { attrs: { descending } });
   pending.release(spare!.storage);
-  // `sort` has no gradient of its own; elements that are gathered by their places have.
-  const followed = isTaping() ? gather(turned, -1, indices!) : values!;
   return {
-    values: cast(axisBack(followed, axis), dtype),
+    values: cast(axisBack(values!, axis), dtype),
     indices: axisBack(indices!, axis),
   };
 }
