@@ -58,7 +58,15 @@ pub const Attrs = struct {
     pub const reduce_min = @import("kernels/reduce.zig").Attrs;
     pub const place = @import("kernels/place.zig").Attrs;
     pub const sort = @import("kernels/sort.zig").Attrs;
+    pub const elementwise_chain = @import("kernels/elementwise_chain.zig").Attrs;
 };
+
+/// What a step of an `elementwise_chain` does, and where its parts lie in its word.
+pub const ChainOp = @import("kernels/elementwise_chain.zig").ChainOp;
+pub const ChainShift = @import("kernels/elementwise_chain.zig").ChainShift;
+pub const chain_input_max = @import("kernels/elementwise_chain.zig").input_count_max;
+pub const chain_register_max = @import("kernels/elementwise_chain.zig").register_count_max;
+pub const chain_step_max = @import("kernels/elementwise_chain.zig").step_count_max;
 
 /// The dtypes that values are cast among.
 pub const Plain = @import("kernels/cast.zig").Plain;

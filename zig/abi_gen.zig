@@ -15,6 +15,8 @@ const enums = .{
     .Op = abi.Op,
     .Plain = abi.Plain,
     .Activation = abi.Activation,
+    .ChainOp = abi.ChainOp,
+    .ChainShift = abi.ChainShift,
     .SamplingColumn = abi.SamplingColumn,
     .RandomWord = abi.RandomWord,
     .RegionKind = abi.RegionKind,
@@ -83,6 +85,9 @@ fn write(out: *Writer) Writer.Error!void {
     try out.print("export const regionAlignment = {d};\n", .{abi.region_alignment});
     try out.print("export const poolAlignmentMax = {d};\n", .{abi.pool_alignment_max});
     try out.print("export const headBoundRows = {d};\n", .{abi.head_bound_rows});
+    try out.print("export const chainInputMax = {d};\n", .{abi.chain_input_max});
+    try out.print("export const chainRegisterMax = {d};\n", .{abi.chain_register_max});
+    try out.print("export const chainStepMax = {d};\n", .{abi.chain_step_max});
     inline for (@typeInfo(@TypeOf(enums)).@"struct".fields) |field| {
         try writeEnum(out, field.name, @field(enums, field.name));
     }

@@ -67,6 +67,7 @@ fn kernelOf(comptime op: abi.Op) task.Kernel {
         .eigh => @import("kernels/eigh.zig").run,
         .select => @import("kernels/select.zig").run,
         .cumulative_sum => @import("kernels/cumulative_sum.zig").run,
+        .elementwise_chain => @import("kernels/elementwise_chain.zig").run,
         .take => @import("kernels/take.zig").run,
         .scatter_add => @import("kernels/scatter_add.zig").run,
         .place => @import("kernels/place.zig").run,

@@ -84,4 +84,5 @@ pub const Op = enum(u16) {
     sort,
     random_uniform,
     random_normal,
+    elementwise_chain,
 };

@@ -13,6 +13,7 @@ test {
     _ = @import("kernels/cumulative_sum.zig");
     _ = @import("kernels/dense_matmul.zig");
     _ = @import("kernels/elementwise.zig");
+    _ = @import("kernels/elementwise_chain.zig");
     _ = @import("kernels/embedding.zig");
     _ = @import("kernels/emit.zig");
     _ = @import("kernels/functions.zig");

@@ -4,7 +4,8 @@
  */
 import type { Sym } from "./dims.ts";
 import type { Encodable } from "./encode.ts";
-import { optimize, reads } from "./fuse.ts";
+import { optimize } from "./passes/optimize.ts";
+import { reads } from "./passes/rewriting.ts";
 import { byteRange, planArena, planSteps, type Step } from "./plan.ts";
 import type { FeedbackLink, Recorded } from "./record.ts";
 import type { Value } from "./value.ts";

@@ -41,6 +41,7 @@ const withoutGradient = {
   qr: decomposition,
   svd: decomposition,
   eigh: decomposition,
+  elementwise_chain: none("passes make it of instructions that are differentiated before"),
 } satisfies Partial<Record<OpName, NoGradient>>;
 
 /** One entry an op: an op without one does not compile. */

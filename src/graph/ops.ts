@@ -3,6 +3,7 @@
  * is the kernel's name; attributes come from the kernel's own declaration (abi.gen.ts).
  */
 import { type DTypeName, headBoundRows, type OpName, SamplingColumn } from "../native/index.ts";
+import { chainSteps } from "./chain.ts";
 import {
   choleskyShapes,
   eighShapes,
@@ -14,7 +15,7 @@ import {
   triangularSolveShapes,
 } from "./dense-shapes.ts";
 import { type Dim, extentMax, formatDims, sameDims } from "./dims.ts";
-import { type Attrs, packedSize, type Value } from "./value.ts";
+import { type Attrs, type Node, packedSize, type Value } from "./value.ts";
 
 /** What an op makes when its outputs are not given. */
 export interface OutputShape {
@@ -26,7 +27,7 @@ export interface OpRule {
   /** Shapes of the outputs; null for one that the caller must provide. */
   outputs(inputs: readonly Value[], attrs: Attrs): (OutputShape | null)[];
   /** Simple operations at the largest sizes; the elements of the outputs by default. */
-  work?(inputs: readonly Value[], outputs: readonly Value[]): number;
+  work?(inputs: readonly Value[], outputs: readonly Value[], attrs: Attrs): number;
   /** Always on one worker. */
   serial?: boolean;
 }
@@ -266,7 +267,22 @@ export const opTable: Record<OpName, OpRule> = {
   },
   random_uniform: random,
   random_normal: random,
+  elementwise_chain: {
+    outputs: () => [null],
+    work(inputs, outputs, attrs) {
+      const steps = chainSteps(attrs).map(({ op }) => opTable[op].work);
+      const costs = steps.map((work) => work?.(inputs, outputs, attrs) ?? elements(outputs[0]!));
+      return costs.reduce((sum, cost) => sum + cost, 0);
+    },
+  },
 };
+
+/** Simple operations of an instruction at the largest sizes. */
+export function workOf({ op, inputs, outputs, attrs }: Node): number {
+  const { work } = opTable[op];
+  if (work) return work(inputs, outputs, attrs);
+  return Math.max(...[...inputs.slice(0, 1), ...outputs].map(elements));
+}
 
 /** What an op makes of operands, without recording it. */
 export function outputShapes(

@@ -5,8 +5,8 @@
  */
 import { alignedSize, regionAlignment } from "../native/index.ts";
 import { extentMax } from "./dims.ts";
-import { reads } from "./fuse.ts";
-import { elements, opTable } from "./ops.ts";
+import { opTable, workOf } from "./ops.ts";
+import { reads } from "./passes/rewriting.ts";
 import type { FeedbackLink } from "./record.ts";
 import { elementSizes, type Node, packedSize, type Storage, type Value } from "./value.ts";
 
@@ -80,9 +80,7 @@ export function planSteps(nodes: readonly Node[], arena: ArenaPlan): Step[] {
   let open: Touch[] = [];
   return nodes.map((node) => {
     const rule = opTable[node.op];
-    const work = rule.work
-      ? rule.work(node.inputs, node.outputs)
-      : Math.max(...[...node.inputs.slice(0, 1), ...node.outputs].map(elements));
+    const work = workOf(node);
     const serial = rule.serial === true || work <= serialWorkMax;
     const own = [
       ...reads(node).map((value) => touchOf(value, { arena, serial, writes: false })),

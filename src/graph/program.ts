@@ -12,14 +12,15 @@ import {
   runNow,
   submitRun,
 } from "../native/index.ts";
+import { chainSteps } from "./chain.ts";
 import { type CompileOptions, planGraph } from "./compile.ts";
 import { extentAt, extentMax, type Sym } from "./dims.ts";
 import { encodeProgram } from "./encode.ts";
-import { reads } from "./fuse.ts";
 import { bytesOf } from "./ops.ts";
+import { reads } from "./passes/rewriting.ts";
 import type { Step } from "./plan.ts";
 import type { Recorded } from "./record.ts";
-import { elementSizes, type Storage, type Value } from "./value.ts";
+import { elementSizes, type Node, type Storage, type Value } from "./value.ts";
 
 export interface ProgramRun {
   /** Values of the symbols by name; those left out are at their largest. */
@@ -104,9 +105,9 @@ export class Program implements Disposable {
       .map(({ node, barrier, serial }, index) => {
         const marks = `${barrier ? "|" : " "}${serial ? "1" : "*"}`;
         const made = node.outputs.map(nameOf).join(", ");
-        return `${String(index).padStart(4)} ${marks} ${made} = ${node.op}(${node.inputs
-          .map(nameOf)
-          .join(", ")})`;
+        const operands = node.inputs.map(nameOf).join(", ");
+        const number = String(index).padStart(4);
+        return `${number} ${marks} ${made} = ${node.op}(${operands})${stepsOf(node)}`;
       })
       .join("\n");
   }
@@ -142,6 +143,14 @@ export class Program implements Disposable {
       threads,
     };
   }
+}
+
+/** What a chain does: `; r0 = mul(x0, x1); r0 = add(r0, x2)`, x0 being its first operand. */
+function stepsOf({ op, attrs }: Node): string {
+  if (op !== "elementwise_chain") return "";
+  return chainSteps(attrs)
+    .map(({ op: step, operands, to }) => `; ${to} = ${step}(${operands.join(", ")})`)
+    .join("");
 }
 
 /** The input's region: its content, then zeros. */

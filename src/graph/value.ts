@@ -10,7 +10,7 @@ import {
   type Region,
   rankMax,
 } from "../native/index.ts";
-import { type Dim, extentMax, formatDims } from "./dims.ts";
+import { type Dim, extentMax, formatDims, sameDims } from "./dims.ts";
 
 export const elementSizes: Record<DTypeName, number> = {
   f32: 4,
@@ -287,4 +287,15 @@ export function isRowMajor(dims: readonly number[], strides: readonly number[]):
 /** Whether a dtype's elements are floats. */
 export function isFloat(dtype: DTypeName): boolean {
   return dtype === "f32" || dtype === "f64" || dtype === "f16" || dtype === "bf16";
+}
+
+/** Whether two values are the same elements of the same memory. */
+export function sameView(a: Value, b: Value): boolean {
+  return (
+    a.storage === b.storage &&
+    a.offset === b.offset &&
+    a.dtype === b.dtype &&
+    sameDims(a.dims, b.dims) &&
+    a.strides.every((stride, axis) => stride === b.strides[axis])
+  );
 }

@@ -1,6 +1,6 @@
 // Written by `zig build abi` from zig/abi.zig. Do not edit.
 
-export const abiHash = 0x35dd0c33;
+export const abiHash = 0x03ca609d;
 export const blobMagic = 0x504e5442;
 export const noSym = 0xffff;
 export const noSlot = 0xffffffff;
@@ -10,6 +10,9 @@ export const pagePositions = 64;
 export const regionAlignment = 64;
 export const poolAlignmentMax = 65536;
 export const headBoundRows = 8;
+export const chainInputMax = 8;
+export const chainRegisterMax = 8;
+export const chainStepMax = 15;
 
 export const Status = {
   ok: 0,
@@ -158,6 +161,7 @@ export const Op = {
   sort: 78,
   random_uniform: 79,
   random_normal: 80,
+  elementwise_chain: 81,
 } as const;
 export type OpName = keyof typeof Op;
 
@@ -179,6 +183,50 @@ export const Activation = {
   silu: 1,
 } as const;
 export type ActivationName = keyof typeof Activation;
+
+export const ChainOp = {
+  add: 0,
+  sub: 1,
+  mul: 2,
+  div: 3,
+  power: 4,
+  modulo: 5,
+  minimum: 6,
+  maximum: 7,
+  equal: 8,
+  not_equal: 9,
+  less: 10,
+  less_equal: 11,
+  neg: 12,
+  abs: 13,
+  floor: 14,
+  ceil: 15,
+  round: 16,
+  sqrt: 17,
+  exp: 18,
+  log: 19,
+  sin: 20,
+  cos: 21,
+  tan: 22,
+  asin: 23,
+  acos: 24,
+  atan: 25,
+  tanh: 26,
+  erf: 27,
+  sigmoid: 28,
+  select: 29,
+  copy: 30,
+} as const;
+export type ChainOpName = keyof typeof ChainOp;
+
+export const ChainShift = {
+  a: 8,
+  b: 12,
+  c: 16,
+  to: 20,
+  dtype: 24,
+} as const;
+export type ChainShiftName = keyof typeof ChainShift;
 
 export const SamplingColumn = {
   temperature: 0,
@@ -634,6 +682,7 @@ export const opAttrs = {
   reduce_min: [["axes", "u32"]],
   place: [["offset", "u32"], ["stride_0", "i32"], ["stride_1", "i32"], ["stride_2", "i32"], ["stride_3", "i32"], ["stride_4", "i32"], ["stride_5", "i32"]],
   sort: [["descending", "u32"]],
+  elementwise_chain: [["count", "u32"], ["step_0", "u32"], ["step_1", "u32"], ["step_2", "u32"], ["step_3", "u32"], ["step_4", "u32"], ["step_5", "u32"], ["step_6", "u32"], ["step_7", "u32"], ["step_8", "u32"], ["step_9", "u32"], ["step_10", "u32"], ["step_11", "u32"], ["step_12", "u32"], ["step_13", "u32"], ["step_14", "u32"]],
 } as const;
 
 /** The core's functions, in the words of bun:ffi. */

@@ -1,4 +1,5 @@
 /** Each op as a small graph of one instruction, with inputs that suit it: rows are a symbol. */
+import { chainOf } from "../../src/graph/chain.ts";
 import {
   type Dim,
   dimOf,
@@ -171,6 +172,14 @@ const recorders: Record<OpName, (recording: Recording) => void> = {
   },
   random_uniform: (r) => r.into([r.key()], [r.graph.output("y", "f32", [7, width])]),
   random_normal: (r) => r.into([r.key()], [r.graph.output("y", "f64", [7, width])]),
+  elementwise_chain: (r) => {
+    const [x, z] = [r.f32("x", width), r.f32("z", width)];
+    const on = r.graph;
+    const below = on.one("less", [x, z]);
+    const y = on.one("select", [below, on.one("tanh", [on.one("mul", [x, z])]), z]);
+    const chain = chainOf(on.nodes.splice(0))!;
+    r.into(chain.inputs, [on.output("y", "f32", y.dims)], chain.attrs);
+  },
 };
 
 /** Ops whose last output is room to work in, and nothing to compare. */

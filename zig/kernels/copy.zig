@@ -13,75 +13,82 @@ const task_types = @import("task.zig");
 const Task = task_types.Task;
 const View = task_types.View;
 const Plain = cast.Plain;
-const Span = strided.Span(2);
+const Piece = strided.Piece;
 
 pub fn run(task: *const Task) callconv(.c) void {
     const x = task.in(0);
     const y = task.out(0);
     const spans = strided.Walk(2).init(.{ x, y });
     const share = task.share(spans.unitCount());
-    if (x.dtype != y.dtype) {
-        const from = Plain.of(x.dtype, .strided) orelse unreachable;
-        const to = Plain.of(y.dtype, .strided) orelse unreachable;
-        for (share.start..share.end) |unit| castSpan(from, to, .{ x, y }, spans.span(unit));
-        return;
+    for (share.start..share.end) |unit| {
+        const span = spans.span(unit);
+        each(x.dtype, y.dtype, &.{
+            .x = .{ elementAt(x, span.offsets[0]), undefined, undefined },
+            .x_strides = .{ span.strides[0], undefined, undefined },
+            .y = elementAt(y, span.offsets[1]),
+            .y_stride = span.strides[1],
+            .count = span.count,
+        });
     }
-    switch (x.dtype) {
-        inline else => |dtype| {
-            const T = strided.Word(dtype);
-            for (share.start..share.end) |unit| {
-                const span = spans.span(unit);
-                strided.copySpan(T, span.pointer(T, x, 0), span.pointer(T, y, 1), span);
-            }
+}
+
+fn elementAt(view: *const View, offset: i64) [*]u8 {
+    return strided.move(u8, view.data, offset * @as(i64, @intCast(sizeOf(view.dtype))));
+}
+
+fn sizeOf(dtype: task_types.DType) usize {
+    return switch (dtype) {
+        inline else => |one| @sizeOf(strided.Word(one)),
+    };
+}
+
+/// One span of up to 1024 elements from dtype to dtype; they must not share memory unless the
+/// dtypes are equal.
+pub fn each(from: task_types.DType, to: task_types.DType, piece: *const Piece) void {
+    if (from != to) return castPiece(from, to, piece);
+    switch (sizeOf(from)) {
+        inline 1, 2, 4, 8 => |size| {
+            const T = std.meta.Int(.unsigned, 8 * size);
+            const span: strided.Span(2) = .{
+                .offsets = .{ 0, 0 },
+                .strides = .{ piece.x_strides[0], piece.y_stride },
+                .count = piece.count,
+            };
+            strided.copySpan(T, piece.in(T, 0), piece.out(T), span);
         },
+        else => unreachable,
     }
 }
 
 /// Elements that are not adjacent are gathered before the cast, and scattered after.
-fn castSpan(from: Plain, to: Plain, views: [2]*const View, span: Span) void {
+fn castPiece(from: task_types.DType, to: task_types.DType, piece: *const Piece) void {
     var gathered: [cast.span_count_max * 8]u8 align(64) = undefined;
     var results: [cast.span_count_max * 8]u8 align(64) = undefined;
-    const x = if (span.strides[0] == 1)
-        elementAt(from, views[0], span.offsets[0])
-    else
-        gather(from, views[0], span, &gathered);
-    const scattered = span.strides[1] != 1;
-    const y = if (scattered) &results else elementAt(to, views[1], span.offsets[1]);
-    cast.span(from, to, x, y, span.count);
-    if (scattered) scatter(to, &results, views[1], span);
-}
-
-fn elementAt(plain: Plain, view: *const View, offset: i64) [*]u8 {
-    return strided.move(u8, view.data, offset * @as(i64, @intCast(plain.size(1))));
-}
-
-fn gather(from: Plain, view: *const View, span: Span, to: [*]u8) [*]const u8 {
-    switch (from.size(1)) {
-        inline 1, 2, 4, 8 => |size| {
-            const T = std.meta.Int(.unsigned, 8 * size);
-            const x = span.pointer(T, view, 0);
-            const target: [*]T = @ptrCast(@alignCast(to));
-            for (0..span.count) |i| {
-                target[i] = strided.move(T, x, @as(i64, @intCast(i)) * span.strides[0])[0];
-            }
-        },
-        else => unreachable,
+    var x = piece.x[0];
+    if (piece.x_strides[0] != 1) {
+        x = &gathered;
+        each(from, from, &moved(piece, .{ .y = x }));
     }
-    return to;
+    const scattered = piece.y_stride != 1;
+    const y = if (scattered) &results else piece.y;
+    const plain_from = Plain.of(from, .strided) orelse unreachable;
+    const plain_to = Plain.of(to, .strided) orelse unreachable;
+    cast.span(plain_from, plain_to, x, y, piece.count);
+    if (scattered) each(to, to, &moved(piece, .{ .x = y }));
 }
 
-fn scatter(to: Plain, from: [*]const u8, view: *const View, span: Span) void {
-    switch (to.size(1)) {
-        inline 1, 2, 4, 8 => |size| {
-            const T = std.meta.Int(.unsigned, 8 * size);
-            const y = span.pointer(T, view, 1);
-            const source: [*]const T = @ptrCast(@alignCast(from));
-            for (0..span.count) |i| {
-                strided.move(T, y, @as(i64, @intCast(i)) * span.strides[1])[0] = source[i];
-            }
-        },
-        else => unreachable,
+/// The same elements from or to adjacent memory.
+fn moved(piece: *const Piece, place: struct { x: ?[*]u8 = null, y: ?[*]u8 = null }) Piece {
+    var result = piece.*;
+    if (place.x) |x| {
+        result.x[0] = x;
+        result.x_strides[0] = 1;
     }
+    if (place.y) |y| {
+        result.y = y;
+        result.y_stride = 1;
+    }
+    return result;
 }
 
 const testing = @import("testing.zig");

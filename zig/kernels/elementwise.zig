@@ -59,36 +59,57 @@ fn walk(comptime T: type, comptime operation: Operation, task: *const Task) void
     const share = task.share(spans.unitCount());
     for (share.start..share.end) |unit| {
         const span = spans.span(unit);
-        const a = span.pointer(T, views[0], 0);
-        const b = span.pointer(T, views[1], 1);
-        const y = span.pointer(Y, views[2], 2);
-        const vectors = span.strides[2] == 1 and repeatsOrAdjoins(span.strides[0]) and
-            repeatsOrAdjoins(span.strides[1]);
-        // One copy of the operation serves vectors and what is gathered: it is most of the code.
-        var done: usize = 0;
-        while (done < span.count) : (done += lanes.width) {
-            const count = @min(lanes.width, span.count - done);
-            const whole = vectors and count == lanes.width;
-            const left = if (whole) vector(T, a, span.strides[0], done) else gather(T, a, .{
-                .stride = span.strides[0],
-                .start = done,
-                .count = count,
-            });
-            const right = if (whole) vector(T, b, span.strides[1], done) else gather(T, b, .{
-                .stride = span.strides[1],
-                .start = done,
-                .count = count,
-            });
-            const result: [lanes.width]Y = apply(T, operation, left, right);
-            if (whole) {
-                y[done..][0..lanes.width].* = result;
-                continue;
-            }
-            for (result[0..count], done..) |value, i| {
-                strided.move(Y, y, @as(i64, @intCast(i)) * span.strides[2])[0] = value;
+        each(T, operation)(&.{
+            .x = .{
+                @ptrCast(span.pointer(T, views[0], 0)),
+                @ptrCast(span.pointer(T, views[1], 1)),
+                undefined,
+            },
+            .x_strides = .{ span.strides[0], span.strides[1], undefined },
+            .y = @ptrCast(span.pointer(Y, views[2], 2)),
+            .y_stride = span.strides[2],
+            .count = span.count,
+        });
+    }
+}
+
+/// The operation on one span.
+pub fn each(comptime T: type, comptime operation: Operation) strided.Each {
+    return struct {
+        fn run(piece: *const strided.Piece) void {
+            const Y = Result(T, operation);
+            const a = piece.in(T, 0);
+            const b = piece.in(T, 1);
+            const y = piece.out(Y);
+            const strides = piece.x_strides;
+            const vectors = piece.y_stride == 1 and repeatsOrAdjoins(strides[0]) and
+                repeatsOrAdjoins(strides[1]);
+            // One copy of the operation serves vectors and what is gathered: it is most code.
+            var done: usize = 0;
+            while (done < piece.count) : (done += lanes.width) {
+                const count = @min(lanes.width, piece.count - done);
+                const whole = vectors and count == lanes.width;
+                const left = if (whole) vector(T, a, strides[0], done) else gather(T, a, .{
+                    .stride = strides[0],
+                    .start = done,
+                    .count = count,
+                });
+                const right = if (whole) vector(T, b, strides[1], done) else gather(T, b, .{
+                    .stride = strides[1],
+                    .start = done,
+                    .count = count,
+                });
+                const result: [lanes.width]Y = apply(T, operation, left, right);
+                if (whole) {
+                    y[done..][0..lanes.width].* = result;
+                    continue;
+                }
+                for (result[0..count], done..) |value, i| {
+                    strided.move(Y, y, @as(i64, @intCast(i)) * piece.y_stride)[0] = value;
+                }
             }
         }
-    }
+    }.run;
 }
 
 const Part = struct { stride: i64, start: usize, count: usize };

@@ -20,28 +20,56 @@ fn walk(comptime T: type, task: *const Task) void {
     const share = task.share(spans.unitCount());
     for (share.start..share.end) |unit| {
         const span = spans.span(unit);
-        const condition = span.pointer(u8, views[0], 0);
-        const a = span.pointer(T, views[1], 1);
-        const b = span.pointer(T, views[2], 2);
-        const y = span.pointer(T, views[3], 3);
-        var done: usize = 0;
-        if (span.adjacent()) {
-            const zero: @Vector(lanes.width, u8) = @splat(0);
-            while (done + lanes.width <= span.count) : (done += lanes.width) {
-                const left: @Vector(lanes.width, T) = a[done..][0..lanes.width].*;
-                const right: @Vector(lanes.width, T) = b[done..][0..lanes.width].*;
-                const mask = condition[done..][0..lanes.width].* != zero;
-                y[done..][0..lanes.width].* = @select(T, mask, left, right);
+        each(T)(&.{
+            .x = .{
+                @ptrCast(span.pointer(u8, views[0], 0)),
+                @ptrCast(span.pointer(T, views[1], 1)),
+                @ptrCast(span.pointer(T, views[2], 2)),
+            },
+            .x_strides = span.strides[0..3].*,
+            .y = @ptrCast(span.pointer(T, views[3], 3)),
+            .y_stride = span.strides[3],
+            .count = span.count,
+        });
+    }
+}
+
+/// The choice on one span; `T` has the elements' size.
+pub fn each(comptime T: type) strided.Each {
+    return struct {
+        fn run(piece: *const strided.Piece) void {
+            const condition = piece.in(u8, 0);
+            const strides = piece.x_strides;
+            const y = piece.out(T);
+            var done: usize = 0;
+            if (strides[0] == 1 and piece.y_stride == 1 and
+                repeatsOrAdjoins(strides[1]) and repeatsOrAdjoins(strides[2]))
+            {
+                const zero: @Vector(lanes.width, u8) = @splat(0);
+                while (done + lanes.width <= piece.count) : (done += lanes.width) {
+                    const left = vector(T, piece.in(T, 1), strides[1], done);
+                    const right = vector(T, piece.in(T, 2), strides[2], done);
+                    const mask = condition[done..][0..lanes.width].* != zero;
+                    y[done..][0..lanes.width].* = @select(T, mask, left, right);
+                }
+            }
+            for (done..piece.count) |i| {
+                const index: i64 = @intCast(i);
+                const wanted = strided.move(u8, condition, index * strides[0])[0] != 0;
+                const left = strided.move(T, piece.in(T, 1), index * strides[1])[0];
+                const right = strided.move(T, piece.in(T, 2), index * strides[2])[0];
+                strided.move(T, y, index * piece.y_stride)[0] = if (wanted) left else right;
             }
         }
-        for (done..span.count) |i| {
-            const index: i64 = @intCast(i);
-            const wanted = strided.move(u8, condition, index * span.strides[0])[0] != 0;
-            const left = strided.move(T, a, index * span.strides[1])[0];
-            const right = strided.move(T, b, index * span.strides[2])[0];
-            strided.move(T, y, index * span.strides[3])[0] = if (wanted) left else right;
-        }
-    }
+    }.run;
+}
+
+fn repeatsOrAdjoins(stride: i64) bool {
+    return stride == 0 or stride == 1;
+}
+
+inline fn vector(comptime T: type, x: [*]const T, stride: i64, i: usize) @Vector(lanes.width, T) {
+    return if (stride == 0) @splat(x[0]) else x[i..][0..lanes.width].*;
 }
 
 const testing = @import("testing.zig");

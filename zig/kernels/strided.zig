@@ -69,6 +69,28 @@ pub fn Span(comptime operand_count: usize) type {
     };
 }
 
+/// Elements of one span as an operation takes them: up to three operands and a result, whose dtypes
+/// it knows. Walks and chains of operations call the same code with it.
+pub const Piece = struct {
+    x: [3][*]u8,
+    /// In elements.
+    x_strides: [3]i64,
+    y: [*]u8,
+    y_stride: i64,
+    count: usize,
+
+    pub inline fn in(piece: *const Piece, comptime T: type, which: usize) [*]T {
+        return @ptrCast(@alignCast(piece.x[which]));
+    }
+
+    pub inline fn out(piece: *const Piece, comptime T: type) [*]T {
+        return @ptrCast(@alignCast(piece.y));
+    }
+};
+
+/// An operation on a span.
+pub const Each = *const fn (piece: *const Piece) void;
+
 /// The walk over operands of equal extents.
 pub fn Walk(comptime operand_count: usize) type {
     return struct {

@@ -53,32 +53,48 @@ fn walk(comptime T: type, comptime function: Function, task: *const Task) void {
     const share = task.share(spans.unitCount());
     for (share.start..share.end) |unit| {
         const span = spans.span(unit);
-        const x = span.pointer(T, views[0], 0);
-        const y = span.pointer(T, views[1], 1);
-        // One copy of the function serves vectors and what is gathered: it is most of the code.
-        const adjoin = span.strides[0] == 1 and span.strides[1] == 1;
-        var done: usize = 0;
-        while (done < span.count) : (done += width) {
-            const count = @min(width, span.count - done);
-            const whole = adjoin and count == width;
-            const lane = if (whole) x[done..][0..width].* else gather(T, x, span, done);
-            const result: [width]T = apply(T, function, lane);
-            if (whole) {
-                y[done..][0..width].* = result;
-                continue;
-            }
-            for (result[0..count], done..) |value, i| {
-                strided.move(T, y, @as(i64, @intCast(i)) * span.strides[1])[0] = value;
-            }
-        }
+        each(T, function)(&.{
+            .x = .{ @ptrCast(span.pointer(T, views[0], 0)), undefined, undefined },
+            .x_strides = .{ span.strides[0], undefined, undefined },
+            .y = @ptrCast(span.pointer(T, views[1], 1)),
+            .y_stride = span.strides[1],
+            .count = span.count,
+        });
     }
 }
 
+/// The function on one span.
+pub fn each(comptime T: type, comptime function: Function) strided.Each {
+    return struct {
+        fn run(piece: *const strided.Piece) void {
+            const x = piece.in(T, 0);
+            const y = piece.out(T);
+            // One copy of the function serves vectors and what is gathered: it is most code.
+            const adjoin = piece.x_strides[0] == 1 and piece.y_stride == 1;
+            var done: usize = 0;
+            while (done < piece.count) : (done += width) {
+                const count = @min(width, piece.count - done);
+                const whole = adjoin and count == width;
+                const lane = if (whole) x[done..][0..width].* else gather(T, piece, done);
+                const result: [width]T = apply(T, function, lane);
+                if (whole) {
+                    y[done..][0..width].* = result;
+                    continue;
+                }
+                for (result[0..count], done..) |value, i| {
+                    strided.move(T, y, @as(i64, @intCast(i)) * piece.y_stride)[0] = value;
+                }
+            }
+        }
+    }.run;
+}
+
 /// Up to sixteen elements from `start` on; the other lanes are 1, which every function takes.
-noinline fn gather(comptime T: type, x: [*]T, span: strided.Span(2), start: usize) [width]T {
+noinline fn gather(comptime T: type, piece: *const strided.Piece, start: usize) [width]T {
     var lane: [width]T = @splat(1);
-    for (0..@min(width, span.count - start)) |i| {
-        lane[i] = strided.move(T, x, @as(i64, @intCast(start + i)) * span.strides[0])[0];
+    for (0..@min(width, piece.count - start)) |i| {
+        const offset = @as(i64, @intCast(start + i)) * piece.x_strides[0];
+        lane[i] = strided.move(T, piece.in(T, 0), offset)[0];
     }
     return lane;
 }

@@ -5,6 +5,7 @@ const std = @import("std");
 const abi = @import("../abi.zig");
 const cast = @import("../kernels/cast.zig");
 const case_types = @import("case.zig");
+const chain_rules = @import("chain_rules.zig");
 const dense_rules = @import("dense_rules.zig");
 const head_rules = @import("head_rules.zig");
 const tensor_rules = @import("tensor_rules.zig");
@@ -34,7 +35,7 @@ pub fn attrWords(op: abi.Op) u32 {
 /// Ops whose output element depends on the input element of the same index alone.
 pub fn allowsInPlace(op: abi.Op) bool {
     return switch (op) {
-        .add, .sub, .mul, .div => true,
+        .add, .sub, .mul, .div, .elementwise_chain => true,
         else => tensor_rules.allowsInPlace(op),
     };
 }
@@ -43,6 +44,7 @@ pub fn check(case: Case, op: abi.Op) Error!void {
     switch (op) {
         .copy => try copy(case),
         .add, .sub, .mul, .div => try tensor_rules.check(case, op),
+        .elementwise_chain => try chain_rules.check(case),
         .softmax => try softmax(case),
         .embedding => try embedding(case),
         .rms_norm => try rmsNorm(case),
