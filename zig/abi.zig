@@ -234,6 +234,9 @@ pub const PoolLevel = tracking.Level;
 pub const PoolEventKind = timeline.EventKind;
 pub const PoolFaultKind = debug.FaultKind;
 
+/// How a region is made. What an `uninitialised` one holds is not defined before it is written.
+pub const RegionFlag = enum(u32) { sparse = 1, uninitialised = 2 };
+
 pub const PoolFlag = enum(u32) { debug = 1, small_pages = 2, idle_limited = 4 };
 
 /// `level` is a `PoolLevel`; `size_max` 0 means no limit. `idle_size_max`, of freed memory that is
@@ -261,6 +264,8 @@ pub const PoolFault = debug.Fault;
 
 /// Where regions begin.
 pub const region_alignment = @import("memory/engine.zig").alignment;
+/// Working memory of a Program from here on is the run's, not the Program's.
+pub const passing_arena_min = 16 << 20;
 pub const pool_alignment_max = @import("memory/tiers.zig").alignment_max;
 
 // A conversion.
@@ -329,7 +334,7 @@ pub const functions = .{
     .bn_core_close = .{ .args = .{}, .returns = .i32 },
     .bn_error_text = .{ .args = .{ .buffer = .ptr, .size = .u32 }, .returns = .u32 },
     .bn_region_create = .{
-        .args = .{ .size = .f64, .tag = .u32, .sparse = .u32, .handle = .ptr },
+        .args = .{ .size = .f64, .tag = .u32, .flags = .u32, .handle = .ptr },
         .returns = .i32,
     },
     .bn_region_map = .{

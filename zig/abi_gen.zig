@@ -28,6 +28,7 @@ const enums = .{
     .MapMode = abi.MapMode,
     .MapAdvice = abi.MapAdvice,
     .PoolLevel = abi.PoolLevel,
+    .RegionFlag = abi.RegionFlag,
     .PoolFlag = abi.PoolFlag,
     .PoolManner = abi.PoolManner,
     .PoolTable = abi.PoolTable,
@@ -81,6 +82,7 @@ fn write(out: *Writer) Writer.Error!void {
     try out.print("export const noSlot = 0x{x};\n", .{abi.no_slot});
     try out.print("export const rankMax = {d};\n", .{abi.rank_max});
     try out.print("export const mapAlignment = {d};\n", .{abi.map_alignment});
+    try out.print("export const passingArenaMin = {d};\n", .{abi.passing_arena_min});
     try out.print("export const pagePositions = {d};\n", .{abi.page_positions});
     try out.print("export const regionAlignment = {d};\n", .{abi.region_alignment});
     try out.print("export const poolAlignmentMax = {d};\n", .{abi.pool_alignment_max});

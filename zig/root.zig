@@ -81,13 +81,15 @@ export fn bn_error_text(buffer: [*]u8, size: u32) u32 {
     return @intCast(count);
 }
 
-/// `tag` is an `abi.MemoryTag`; `sparse` is 1 for memory that fills bit by bit, as a cache does.
-export fn bn_region_create(size: f64, tag: u32, sparse: u32, handle: *u32) Status {
+/// `tag` is an `abi.MemoryTag`; `flags` has bits of `abi.RegionFlag`: `sparse` for memory that
+/// fills bit by bit, as a cache does, `uninitialised` where all is written before it is read.
+export fn bn_region_create(size: f64, tag: u32, flags: u32, handle: *u32) Status {
     if (tag >= engine.tag_count) return fail(.invalid_argument, "no such memory tag", .{});
     handle.* = regions.create(.{
         .size = @intCast(whole(size) orelse return notWhole()),
         .tag = @enumFromInt(tag),
-        .sparse = sparse != 0,
+        .sparse = flags & @intFromEnum(abi.RegionFlag.sparse) != 0,
+        .zeroed = flags & @intFromEnum(abi.RegionFlag.uninitialised) == 0,
     }) catch |err| return from(err);
     return .ok;
 }

@@ -1,11 +1,12 @@
 // Written by `zig build abi` from zig/abi.zig. Do not edit.
 
-export const abiHash = 0x03ca609d;
+export const abiHash = 0x88111b1f;
 export const blobMagic = 0x504e5442;
 export const noSym = 0xffff;
 export const noSlot = 0xffffffff;
 export const rankMax = 6;
 export const mapAlignment = 65536;
+export const passingArenaMin = 16777216;
 export const pagePositions = 64;
 export const regionAlignment = 64;
 export const poolAlignmentMax = 65536;
@@ -327,6 +328,12 @@ export const PoolLevel = {
   detailed: 3,
 } as const;
 export type PoolLevelName = keyof typeof PoolLevel;
+
+export const RegionFlag = {
+  sparse: 1,
+  uninitialised: 2,
+} as const;
+export type RegionFlagName = keyof typeof RegionFlag;
 
 export const PoolFlag = {
   debug: 1,

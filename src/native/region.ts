@@ -3,7 +3,7 @@
  * its handle object is collected. A run holds the regions it is bound to, whoever releases them.
  */
 import { BitNetError } from "../errors/index.ts";
-import { MapAdvice, MapMode } from "./abi.gen.ts";
+import { MapAdvice, MapMode, RegionFlag } from "./abi.gen.ts";
 import { check, core, toArrayBuffer } from "./core.ts";
 import { type RegionTag, tagNumber } from "./memory.ts";
 import { allocating } from "./out-of-memory.ts";
@@ -33,6 +33,11 @@ export function alignedSize(size: number): number {
 export interface RegionOptions {
   /** Fills bit by bit, and takes only what is touched. */
   sparse?: boolean;
+  /**
+   * For memory that is written whole before anyone reads it: what it holds until then is not
+   * defined, and it costs no zeros.
+   */
+  uninitialised?: boolean;
   /** What it is for, as `memoryMetrics` tells it. */
   tag?: RegionTag;
 }
@@ -58,14 +63,16 @@ export class Region implements Disposable {
   }
 
   /**
-   * A zeroed region of `size` bytes.
+   * A region of `size` bytes, zeroed unless the options say otherwise.
    * @throws BitNetError `native/out-of-memory`, saying who holds what, when the system or the limit
    * (`limitMemory`) refuses and nothing could be reclaimed either
    */
-  static create(size: number, { sparse = false, tag = "other" }: RegionOptions = {}): Region {
+  static create(size: number, options: RegionOptions = {}): Region {
+    const { sparse = false, uninitialised = false, tag = "other" } = options;
+    const flags = (sparse ? RegionFlag.sparse : 0) | (uninitialised ? RegionFlag.uninitialised : 0);
     const handle = new Uint32Array(1);
     allocating(size, () => {
-      const status = core().bn_region_create(size, tagNumber(tag), sparse ? 1 : 0, handle);
+      const status = core().bn_region_create(size, tagNumber(tag), flags, handle);
       check(status, `allocating ${size} bytes (${tag})`);
     });
     return new Region(handle[0]!, size, Math.min(size, ownerSizeMax));

@@ -32,11 +32,11 @@ export function isComputed({ storage }: Value): boolean {
   return !isPending(storage);
 }
 
-/** A new value in memory of its own, filled by `fill`. */
+/** A new value in memory of its own; `fill` writes every element. */
 export function filled(shape: Shape, dtype: DType, fill: (elements: TypedArray) => void): Value {
   const array = arrayOf(dtype);
   const size = Math.max(1, sizeOf(shape)) * array.BYTES_PER_ELEMENT;
-  const region = Region.create(size, { tag: "tensor" });
+  const region = Region.create(size, { tag: "tensor", uninitialised: true });
   const storage: Storage = { kind: "state", name: "tensor", size, region, base: 0 };
   const value = new Value({ storage, dtype, dims: shape });
   if (sizeOf(shape) > 0) fill(elementsOf(value));

@@ -8,6 +8,7 @@ import {
   alignedSize,
   NativeProgram,
   PreparedRun,
+  passingArenaMin,
   Region,
   regionAlignment,
 } from "../native/index.ts";
@@ -36,7 +37,7 @@ export interface Trace extends Memory {
 
 export interface Compiled {
   run: PreparedRun;
-  /** Bytes of its working memory. */
+  /** Bytes of working memory that it keeps. */
   arenaSize: number;
   isSmall: boolean;
 }
@@ -76,6 +77,7 @@ export function execute(program: Compiled, { leaves, roots }: Memory): void {
   } catch (error) {
     for (const root of roots) {
       root.kind = "arena";
+      root.region?.[Symbol.dispose]();
       root.region = undefined;
     }
     throw error;
@@ -155,18 +157,23 @@ export function compileTrace({ nodes, leaves, roots }: Trace): Compiled {
     inputSizes: numbers.map(({ size }) => size),
   });
   const work = plan.steps.reduce((sum, step) => sum + step.work, 0);
-  return { run, arenaSize: plan.arena.size, isSmall: work <= inlineWorkMax };
+  const { size } = plan.arena;
+  const arenaSize = size < passingArenaMin ? size : 0;
+  return { run, arenaSize, isSmall: work <= inlineWorkMax };
 }
+
+/** Instructions write all of what they make, or fail; then nobody gets to see it. */
+const wholeResults = { tag: "tensor", uninitialised: true } as const;
 
 /** Memory for what is kept. */
 function allocate(roots: readonly Storage[]): void {
   let shared = 0;
   for (const { size } of roots) if (size < ownRegionMin) shared += placeSize(size);
-  const region = shared > 0 ? Region.create(shared, { tag: "tensor" }) : undefined;
+  const region = shared > 0 ? Region.create(shared, wholeResults) : undefined;
   let base = 0;
   for (const root of roots) {
     if (root.size >= ownRegionMin) {
-      root.region = Region.create(root.size, { tag: "tensor" });
+      root.region = Region.create(root.size, wholeResults);
       root.base = 0;
       continue;
     }

@@ -20,7 +20,7 @@ import {
 export const threadCounts = [1, 2, 3, 8];
 
 /** What regions that a run writes hold before it, and what stands behind their end. */
-const fill = 0x55;
+const usualFill = 0x55;
 const guardSize = 64;
 
 export interface EverywhereOptions {
@@ -30,6 +30,8 @@ export interface EverywhereOptions {
   syms?: Readonly<Record<string, number>>;
   steps?: number;
   fuse?: boolean;
+  /** Byte that regions without content are filled with before the run; 0x55 by default. */
+  fill?: number;
   /**
    * For ops that may fuse multiply and add: levels differ by at most this in any f32 of the result.
    * For one level the bits are still the same on all threads.
@@ -96,6 +98,7 @@ interface RunOnce extends EverywhereOptions {
 
 async function runOnce(plan: Encodable, options: RunOnce): Promise<Results> {
   const { program, threads, inputs = {}, states = {}, syms = {}, steps } = options;
+  const { fill = usualFill } = options;
   using stack = new DisposableStack();
   const written: Record<string, Region> = {};
   const bindings: RunRequest["bindings"][number][] = [null];

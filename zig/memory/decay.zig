@@ -24,7 +24,8 @@ pub const Decay = struct {
         if (decay.frees % step_frees == 0) decay.fall(used, os.now());
     }
 
-    fn fall(decay: *Decay, used: u64, now_ns: u64) void {
+    /// Lets the peak fall by the time that has passed.
+    pub fn fall(decay: *Decay, used: u64, now_ns: u64) void {
         if (decay.stepped_ns == 0) decay.stepped_ns = now_ns;
         const passed = now_ns - decay.stepped_ns;
         if (passed < step_ns) return;

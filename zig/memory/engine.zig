@@ -77,17 +77,19 @@ pub const Request = struct {
     tag: Tag,
     /// Filled bit by bit: takes only the pages that are touched.
     sparse: bool = false,
+    /// False where every byte is written before anyone reads it.
+    zeroed: bool = true,
 };
 
 pub const alignment = 64;
 
-/// A zeroed block.
+/// A block, zeroed unless the request says otherwise.
 pub fn allocate(request: Request) error{OutOfMemory}![]align(alignment) u8 {
     const memory = (try pool()).allocate(.{
         .size = request.size,
         .alignment = alignment,
         .tag = request.tag.inPool(),
-        .zeroed = true,
+        .zeroed = request.zeroed,
         .sparse = request.sparse,
     }) catch |err| {
         noteRefusal(request.size, err);

@@ -52,7 +52,8 @@ pub const Options = struct {
     level: Level = .basic,
     debug: bool = false,
     huge_pages: bool = true,
-    /// Freed memory kept for reuse by the buddy allocator; null follows recent use.
+    /// Freed memory kept for reuse by the buddy allocator, and as much of mappings; null follows
+    /// recent use.
     idle_size_max: ?u64 = null,
     reclaimer: ?Reclaimer = null,
 };

@@ -95,11 +95,13 @@ fn readBlocks(pool: *HybridMemoryPool, metrics: *Metrics) void {
     const mapped = direct.mapped.load(.monotonic);
     metrics.mapping_count = @intCast(direct.count.load(.monotonic));
     metrics.arena_count = buddy.mapped_count.load(.monotonic);
-    metrics.reserved = metrics.arena_count * @as(u64, arenas.size) + mapped + metrics.meta;
+    const kept = direct.idle.load(.monotonic);
+    const in_arenas = metrics.arena_count * @as(u64, arenas.size);
+    metrics.reserved = in_arenas + mapped + kept + metrics.meta;
     metrics.spans = buddy.span_units.load(.monotonic) * arenas.unit_size;
     metrics.buddy_blocks = buddy.block_units.load(.monotonic) * arenas.unit_size;
     metrics.direct_blocks = mapped;
-    metrics.idle = buddy.idle_units.load(.monotonic) * arenas.unit_size;
+    metrics.idle = buddy.idle_units.load(.monotonic) * arenas.unit_size + kept;
     var counts: [class_count]u64 = undefined;
     countBlocks(pool, &counts);
     for (counts, 0..) |count, class| {

@@ -61,7 +61,7 @@ pub const Block = struct {
 
 pub var table: handles.Table(Region) = .{};
 
-/// A zeroed region of `request.size` bytes.
+/// A region of `request.size` bytes, zeroed unless the request says otherwise.
 pub fn create(request: engine.Request) Error!u32 {
     if (request.size == 0 or request.size > size_max) return error.TooLarge;
     const region = try allocate(request);

@@ -52,7 +52,10 @@ pub const Tiers = struct {
             .huge_pages = options.huge_pages,
             .idle_size_max = options.idle_size_max,
         });
-        tiers.direct = try .init(source, meta, options.huge_pages);
+        tiers.direct = try .init(source, meta, .{
+            .huge_pages = options.huge_pages,
+            .idle_size_max = options.idle_size_max,
+        });
         try tiers.small.init(meta, &tiers.buddy, &tiers.limit);
     }
 
@@ -100,7 +103,10 @@ pub const Tiers = struct {
         const held = Direct.roundUp(shape.size) orelse return error.InvalidSize;
         if (!tiers.limit.take(held)) return error.LimitReached;
         errdefer tiers.limit.giveBack(held);
-        return tiers.direct.allocate(held, shape.sparse) orelse error.OutOfMemory;
+        return tiers.direct.allocate(held, .{
+            .zeroed = shape.zeroed,
+            .sparse = shape.sparse,
+        }) orelse error.OutOfMemory;
     }
 
     /// Of a small block no more is checked than that it is one of this pool's.
@@ -134,5 +140,6 @@ pub const Tiers = struct {
     pub fn trim(tiers: *Tiers) void {
         tiers.small.trim();
         tiers.buddy.purge();
+        tiers.direct.purge();
     }
 };

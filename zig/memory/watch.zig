@@ -69,6 +69,8 @@ pub const Watch = struct {
         shape.size = std.math.add(usize, size, frame.size) catch return error.InvalidSize;
         const raw = try pool.allocateRaw(shape);
         const memory = raw[frame.before..][0..size];
+        // Who reads what was never written is to see it.
+        if (!request.zeroed) debugs.poison(memory);
         debugs.guard(memory, request.alignment);
         return memory;
     }

@@ -24,6 +24,8 @@ pub const Bound = struct {
     /// Handles held for the run's life, by region; 0 for arenas and inputs.
     held: []u32,
     inputs: []*regions.Region,
+    /// Of this run alone, where the Program's arena passes from run to run.
+    arena: []*regions.Region,
     /// Operands of all instructions, in the order of the operand table.
     views: []task.View,
     /// By instruction: the address of its predicate, or null.
@@ -36,6 +38,7 @@ pub const Bound = struct {
         gpa.free(bound.feedbacks);
         gpa.free(bound.predicates);
         gpa.free(bound.views);
+        programs.freeArenas(bound.arena);
         programs.freeArenas(bound.inputs);
         for (bound.held) |handle| if (handle != 0) regions.table.drop(handle);
         gpa.free(bound.held);
@@ -64,7 +67,12 @@ pub fn bind(
 
     const bases = try gpa.alloc([]u8, program.blob.regions.len);
     defer gpa.free(bases);
-    const arena = try program.arena(use);
+    const own_arena: []*regions.Region = if (program.arena_passes)
+        try programs.allocateKind(&program.blob, .arena)
+    else
+        &.{};
+    errdefer programs.freeArenas(own_arena);
+    const arena = if (program.arena_passes) own_arena else try program.arena(use);
     try bindRegions(program, parts, .{
         .bases = bases,
         .held = held,
@@ -84,6 +92,7 @@ pub fn bind(
         .thread_count = parts.header.thread_count,
         .held = held,
         .inputs = inputs,
+        .arena = own_arena,
         .views = views,
         .predicates = predicates,
         .feedbacks = try resolver.feedbacks(),

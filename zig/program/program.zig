@@ -22,6 +22,9 @@ pub const Program = struct {
     cost: u64,
     /// A step too small for its barriers is quicker on one worker.
     worth_sharing: bool,
+    /// Whether each run gets an arena and gives it back: large ones, which the pool hands from one
+    /// Program to the next.
+    arena_passes: bool,
     /// Made at the first run; steps of different runs take turns and leave nothing in it. Inline
     /// runs, which happen on other threads at the same time, have one of their own.
     arenas: [2]?[]*regions.Region = .{ null, null },
@@ -46,6 +49,7 @@ pub const Program = struct {
             .blob = blob,
             .cost = totalCost(&blob),
             .worth_sharing = worthSharing(&blob),
+            .arena_passes = arenaPasses(&blob),
         };
         return program;
     }
@@ -59,7 +63,8 @@ pub const Program = struct {
         gpa.destroy(program);
     }
 
-    /// The memory of the arena regions, in the order of the regions that are arenas.
+    /// The memory of the arena regions, in the order of the regions that are arenas: the Program's
+    /// own, unless it passes.
     pub fn arena(program: *Program, use: ArenaUse) error{OutOfMemory}![]*regions.Region {
         program.arena_mutex.lock();
         defer program.arena_mutex.unlock();
@@ -82,6 +87,15 @@ pub const Program = struct {
     }
 };
 
+/// Whether an instruction that is left out, or the first of several steps, could leave something in
+/// the arena unwritten that another one reads. Else all that is read there was made by the same
+/// step, for each value has the instruction that makes it.
+fn readsOldContents(blob: *const blob_format.Blob) bool {
+    if (blob.feedbacks.len > 0) return true;
+    for (blob.instrs) |instr| if (instr.predicate_slot != abi.no_slot) return true;
+    return false;
+}
+
 /// One region of memory for each region of a kind, at its largest size.
 pub fn allocateKind(
     blob: *const blob_format.Blob,
@@ -97,7 +111,12 @@ pub fn allocateKind(
         if (region.kind != @intFromEnum(kind)) continue;
         try list.ensureUnusedCapacity(gpa, 1);
         const size: usize = @intCast(@max(64, region.size_at_max));
-        list.appendAssumeCapacity(try regions.allocate(.{ .size = size, .tag = tag }));
+        list.appendAssumeCapacity(try regions.allocate(.{
+            .size = size,
+            .tag = tag,
+            // Inputs are copied in whole.
+            .zeroed = kind == .arena and readsOldContents(blob),
+        }));
     }
     return list.toOwnedSlice(gpa);
 }
@@ -105,6 +124,15 @@ pub fn allocateKind(
 pub fn freeArenas(list: []*regions.Region) void {
     for (list) |region| region.destroy();
     gpa.free(list);
+}
+
+fn arenaPasses(blob: *const blob_format.Blob) bool {
+    if (readsOldContents(blob)) return false;
+    for (blob.regions) |region| {
+        if (region.kind == @intFromEnum(abi.RegionKind.arena) and
+            region.size_at_max >= abi.passing_arena_min) return true;
+    }
+    return false;
 }
 
 /// Shared work, in units of 1000 operations, that pays for one barrier: about 8 microseconds of one
