@@ -76,59 +76,49 @@ fn walk(comptime T: type, comptime operation: Operation, task: *const Task) void
 /// The operation on one span.
 pub fn each(comptime T: type, comptime operation: Operation) strided.Each {
     return struct {
+        const Y = Result(T, operation);
+        const Lanes = strided.Lanes(T);
+        const block_count = strided.block_count;
+
         fn run(piece: *const strided.Piece) void {
-            const Y = Result(T, operation);
+            const y = piece.out(Y);
             const a = piece.in(T, 0);
             const b = piece.in(T, 1);
-            const y = piece.out(Y);
             const strides = piece.x_strides;
-            const vectors = piece.y_stride == 1 and repeatsOrAdjoins(strides[0]) and
-                repeatsOrAdjoins(strides[1]);
-            // One copy of the operation serves vectors and what is gathered: it is most code.
+            const adjoins = piece.y_stride == 1 and strided.repeatsOrAdjoins(strides[0]) and
+                strided.repeatsOrAdjoins(strides[1]);
             var done: usize = 0;
-            while (done < piece.count) : (done += lanes.width) {
-                const count = @min(lanes.width, piece.count - done);
-                const whole = vectors and count == lanes.width;
-                const left = if (whole) vector(T, a, strides[0], done) else gather(T, a, .{
-                    .stride = strides[0],
-                    .start = done,
-                    .count = count,
-                });
-                const right = if (whole) vector(T, b, strides[1], done) else gather(T, b, .{
-                    .stride = strides[1],
-                    .start = done,
-                    .count = count,
-                });
-                const result: [lanes.width]Y = apply(T, operation, left, right);
-                if (whole) {
-                    y[done..][0..lanes.width].* = result;
-                    continue;
-                }
-                for (result[0..count], done..) |value, i| {
-                    strided.move(Y, y, @as(i64, @intCast(i)) * piece.y_stride)[0] = value;
-                }
+            if (adjoins and piece.count >= lanes.width) {
+                done = piece.count / lanes.width * lanes.width;
+                var rooms: [2][lanes.width]T = undefined;
+                const left: Lanes = .of(a, strides[0], &rooms[0]);
+                vectors(left, .of(b, strides[1], &rooms[1]), y[0..done]);
+            }
+            while (done < piece.count) {
+                const count = @min(block_count, piece.count - done);
+                var left: [block_count]T = undefined;
+                var right: [block_count]T = undefined;
+                var result: [block_count]Y = undefined;
+                const part: strided.Part = .{ .start = done, .count = count };
+                strided.gather(T, a, strides[0], part, &left);
+                strided.gather(T, b, strides[1], part, &right);
+                const padded = std.mem.alignForward(usize, count, lanes.width);
+                const from: Lanes = .of(&left, 1, undefined);
+                vectors(from, .of(&right, 1, undefined), result[0..padded]);
+                strided.scatter(Y, y, piece.y_stride, part, &result);
+                done += count;
+            }
+        }
+
+        /// Whole vectors. One copy of the operation serves all: it is most of the code.
+        noinline fn vectors(a: Lanes, b: Lanes, y: []Y) void {
+            var i: usize = 0;
+            while (i < y.len) : (i += lanes.width) {
+                const result: [lanes.width]Y = apply(T, operation, a.at(i), b.at(i));
+                y[i..][0..lanes.width].* = result;
             }
         }
     }.run;
-}
-
-const Part = struct { stride: i64, start: usize, count: usize };
-
-/// Up to sixteen elements; the other lanes are 1, which every operation takes.
-noinline fn gather(comptime T: type, x: [*]const T, part: Part) @Vector(lanes.width, T) {
-    var lane: [lanes.width]T = @splat(1);
-    for (lane[0..part.count], part.start..) |*to, i| {
-        to.* = strided.move(T, @constCast(x), @as(i64, @intCast(i)) * part.stride)[0];
-    }
-    return lane;
-}
-
-fn repeatsOrAdjoins(stride: i64) bool {
-    return stride == 0 or stride == 1;
-}
-
-inline fn vector(comptime T: type, x: [*]const T, stride: i64, i: usize) @Vector(lanes.width, T) {
-    return if (stride == 0) @splat(x[0]) else x[i..][0..lanes.width].*;
 }
 
 inline fn apply(

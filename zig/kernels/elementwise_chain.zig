@@ -118,25 +118,31 @@ pub const Attrs = extern struct {
 /// The bytes of a register: a span of the widest dtype.
 const register_size = 1024 * 8;
 
-const view_count = input_count_max + 1;
-const Walk = strided.Walk(view_count);
-
 /// A step whose code is found.
 const Part = struct {
     /// Null for a copy.
     each: ?strided.Each,
-    operands: [3]u4,
+    /// Places of operands and result.
+    x: [3]u4,
     to: u4,
     from: DType,
     dtype: DType,
 };
 
 pub fn run(task: *const Task) callconv(.c) void {
+    switch (task.input_count) {
+        inline 1...input_count_max => |count| walk(count, task),
+        else => unreachable,
+    }
+}
+
+fn walk(comptime input_count: usize, task: *const Task) void {
     var parts: [step_count_max]Part = undefined;
     const count = resolve(task, &parts);
-    var views: [view_count]*const View = @splat(task.out(0));
-    for (views[0..task.input_count], 0..) |*view, index| view.* = task.in(index);
-    const spans = Walk.init(views);
+    var views: [input_count + 1]*const View = undefined;
+    for (&views, 0..) |*view, index| view.* = &task.views[index];
+    const y = views[input_count];
+    const spans = strided.Walk(input_count + 1).init(views);
     const share = task.share(spans.unitCount());
 
     // What a step may read: inputs, then registers.
@@ -147,23 +153,20 @@ pub fn run(task: *const Task) callconv(.c) void {
     }
     for (share.start..share.end) |unit| {
         const span = spans.span(unit);
-        for (views[0..task.input_count], 0..) |view, index| {
+        for (views[0..input_count], 0..) |view, index| {
             places[index] = elementAt(view, span.offsets[index]);
             strides[index] = span.strides[index];
         }
         for (parts[0..count], 1..) |part, done| {
-            var piece: strided.Piece = undefined;
-            for (part.operands, &piece.x, &piece.x_strides) |operand, *x, *stride| {
-                x.* = places[operand];
-                stride.* = strides[operand];
-            }
-            piece.y = places[input_count_max + part.to];
-            piece.y_stride = 1;
-            piece.count = span.count;
-            if (done == count) {
-                piece.y = elementAt(task.out(0), span.offsets[input_count_max]);
-                piece.y_stride = span.strides[input_count_max];
-            }
+            const is_last = done == count;
+            const to = if (is_last) elementAt(y, span.offsets[input_count]) else places[part.to];
+            const piece: strided.Piece = .{
+                .x = .{ places[part.x[0]], places[part.x[1]], places[part.x[2]] },
+                .x_strides = .{ strides[part.x[0]], strides[part.x[1]], strides[part.x[2]] },
+                .y = to,
+                .y_stride = if (is_last) span.strides[input_count] else 1,
+                .count = span.count,
+            };
             if (part.each) |each| each(&piece) else copy.each(part.from, part.dtype, &piece);
         }
     }
@@ -181,8 +184,8 @@ fn resolve(task: *const Task, parts: *[step_count_max]Part) usize {
         const from = dtypes[step.a];
         part.* = .{
             .each = eachOf(op, if (op == .select) dtype else from),
-            .operands = step.operands(),
-            .to = step.to,
+            .x = step.operands(),
+            .to = input_count_max + step.to,
             .from = from,
             .dtype = dtype,
         };

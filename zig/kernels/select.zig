@@ -42,15 +42,16 @@ pub fn each(comptime T: type) strided.Each {
             const strides = piece.x_strides;
             const y = piece.out(T);
             var done: usize = 0;
-            if (strides[0] == 1 and piece.y_stride == 1 and
-                repeatsOrAdjoins(strides[1]) and repeatsOrAdjoins(strides[2]))
+            if (strides[0] == 1 and piece.y_stride == 1 and piece.count >= lanes.width and
+                strided.repeatsOrAdjoins(strides[1]) and strided.repeatsOrAdjoins(strides[2]))
             {
                 const zero: @Vector(lanes.width, u8) = @splat(0);
+                var rooms: [2][lanes.width]T = undefined;
+                const left: strided.Lanes(T) = .of(piece.in(T, 1), strides[1], &rooms[0]);
+                const right: strided.Lanes(T) = .of(piece.in(T, 2), strides[2], &rooms[1]);
                 while (done + lanes.width <= piece.count) : (done += lanes.width) {
-                    const left = vector(T, piece.in(T, 1), strides[1], done);
-                    const right = vector(T, piece.in(T, 2), strides[2], done);
                     const mask = condition[done..][0..lanes.width].* != zero;
-                    y[done..][0..lanes.width].* = @select(T, mask, left, right);
+                    y[done..][0..lanes.width].* = @select(T, mask, left.at(done), right.at(done));
                 }
             }
             for (done..piece.count) |i| {
@@ -62,14 +63,6 @@ pub fn each(comptime T: type) strided.Each {
             }
         }
     }.run;
-}
-
-fn repeatsOrAdjoins(stride: i64) bool {
-    return stride == 0 or stride == 1;
-}
-
-inline fn vector(comptime T: type, x: [*]const T, stride: i64, i: usize) @Vector(lanes.width, T) {
-    return if (stride == 0) @splat(x[0]) else x[i..][0..lanes.width].*;
 }
 
 const testing = @import("testing.zig");

@@ -2,6 +2,7 @@
 //! join are joined, then the innermost axis is cut into spans, the units of work.
 
 const std = @import("std");
+const width = @import("lanes.zig").width;
 const task_types = @import("task.zig");
 
 const View = task_types.View;
@@ -90,6 +91,67 @@ pub const Piece = struct {
 
 /// An operation on a span.
 pub const Each = *const fn (piece: *const Piece) void;
+
+/// Vectors of an operand whose elements adjoin (stride 1) or are one element again (stride 0),
+/// without a branch between the two.
+pub fn Lanes(comptime T: type) type {
+    return struct {
+        from: [*]const T,
+        /// 0 for an element that is read again.
+        mask: usize,
+
+        const Self = @This();
+
+        /// `room` holds the repeated element.
+        pub inline fn of(x: [*]const T, stride: i64, room: *[width]T) Self {
+            if (stride == 1) return .{ .from = x, .mask = std.math.maxInt(usize) };
+            room.* = @splat(x[0]);
+            return .{ .from = room, .mask = 0 };
+        }
+
+        pub inline fn at(self: Self, index: usize) @Vector(width, T) {
+            return self.from[index & self.mask ..][0..width].*;
+        }
+    };
+}
+
+pub fn repeatsOrAdjoins(stride: i64) bool {
+    return stride == 0 or stride == 1;
+}
+
+/// Elements that are gathered at a time, where they do not adjoin.
+pub const block_count = 256;
+
+/// Some elements of a span.
+pub const Part = struct { start: usize, count: usize };
+
+/// A part to adjacent memory; what is behind it, up to a multiple of sixteen, is 1, which every
+/// operation takes.
+pub noinline fn gather(
+    comptime T: type,
+    x: [*]const T,
+    stride: i64,
+    part: Part,
+    to: *[block_count]T,
+) void {
+    for (to[0..part.count], part.start..) |*one, i| {
+        one.* = move(T, @constCast(x), @as(i64, @intCast(i)) * stride)[0];
+    }
+    @memset(to[part.count..std.mem.alignForward(usize, part.count, width)], 1);
+}
+
+/// A part from adjacent memory to where it belongs.
+pub noinline fn scatter(
+    comptime T: type,
+    y: [*]T,
+    stride: i64,
+    part: Part,
+    from: *const [block_count]T,
+) void {
+    for (from[0..part.count], part.start..) |one, i| {
+        move(T, y, @as(i64, @intCast(i)) * stride)[0] = one;
+    }
+}
 
 /// The walk over operands of equal extents.
 pub fn Walk(comptime operand_count: usize) type {

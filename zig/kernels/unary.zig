@@ -66,37 +66,36 @@ fn walk(comptime T: type, comptime function: Function, task: *const Task) void {
 /// The function on one span.
 pub fn each(comptime T: type, comptime function: Function) strided.Each {
     return struct {
+        const block_count = strided.block_count;
+
         fn run(piece: *const strided.Piece) void {
             const x = piece.in(T, 0);
             const y = piece.out(T);
-            // One copy of the function serves vectors and what is gathered: it is most code.
-            const adjoin = piece.x_strides[0] == 1 and piece.y_stride == 1;
             var done: usize = 0;
-            while (done < piece.count) : (done += width) {
-                const count = @min(width, piece.count - done);
-                const whole = adjoin and count == width;
-                const lane = if (whole) x[done..][0..width].* else gather(T, piece, done);
-                const result: [width]T = apply(T, function, lane);
-                if (whole) {
-                    y[done..][0..width].* = result;
-                    continue;
-                }
-                for (result[0..count], done..) |value, i| {
-                    strided.move(T, y, @as(i64, @intCast(i)) * piece.y_stride)[0] = value;
-                }
+            if (piece.x_strides[0] == 1 and piece.y_stride == 1) {
+                done = piece.count / width * width;
+                vectors(x, y[0..done]);
+            }
+            while (done < piece.count) {
+                const count = @min(block_count, piece.count - done);
+                var block: [block_count]T = undefined;
+                const part: strided.Part = .{ .start = done, .count = count };
+                strided.gather(T, x, piece.x_strides[0], part, &block);
+                vectors(&block, block[0..std.mem.alignForward(usize, count, width)]);
+                strided.scatter(T, y, piece.y_stride, part, &block);
+                done += count;
+            }
+        }
+
+        /// Whole vectors. One copy of the function serves all: it is most of the code.
+        noinline fn vectors(x: [*]const T, y: []T) void {
+            var i: usize = 0;
+            while (i < y.len) : (i += width) {
+                const result: [width]T = apply(T, function, x[i..][0..width].*);
+                y[i..][0..width].* = result;
             }
         }
     }.run;
-}
-
-/// Up to sixteen elements from `start` on; the other lanes are 1, which every function takes.
-noinline fn gather(comptime T: type, piece: *const strided.Piece, start: usize) [width]T {
-    var lane: [width]T = @splat(1);
-    for (0..@min(width, piece.count - start)) |i| {
-        const offset = @as(i64, @intCast(start + i)) * piece.x_strides[0];
-        lane[i] = strided.move(T, piece.in(T, 0), offset)[0];
-    }
-    return lane;
 }
 
 inline fn apply(
