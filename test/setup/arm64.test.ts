@@ -4,7 +4,7 @@
  * qemu-aarch64, an arm64 C library and dist/emulator/bun, which `.ci/run` installs.
  */
 import { beforeAll, describe, expect, test } from "bun:test";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { zigEnvironment } from "../../scripts/setup/steps.mjs";
 import { findZig } from "../../scripts/setup/tools.mjs";
@@ -31,6 +31,15 @@ describe.skipIf(!process.env.BITNET_LONG || !isThere)("arm64 under qemu", () => 
     );
     expect(built.stderr.toString()).not.toContain("error:");
   }, 10 * minutes);
+
+  test("the i8mm level multiplies matrices: smmla, and usmmla for codes above 127", () => {
+    const core = readFileSync(join(prefix, "lib/libbitnet.so"));
+    const words = new Uint32Array(core.buffer, core.byteOffset, core.length >>> 2);
+    // Source: Arm Architecture Reference Manual, C7.2, encodings without their registers.
+    const encodings = new Set(words.map((word) => (word & 0xffe0fc00) >>> 0));
+    expect(encodings).toContain(0x4e80a400);
+    expect(encodings).toContain(0x4e80ac00);
+  });
 
   for (const cpu of ["cortex-a72", "neoverse-n1", "max"]) {
     test(

@@ -3,13 +3,14 @@
 //! `Ternary(level)`: a lane is a weight row, a word four codes of it (u8) or four activations (i8).
 //! `add` adds sum_j code[j] * x[j] to every lane; `total` widens to i32. Sums may be kept in less
 //! than 32 bits: after `stepsMax(code_max)` steps at most they have to be taken by `total`. It
-//! holds for all activations, -128 included.
+//! holds for all activations, -128 included. Levels with products of small matrices have them as
+//! `matrixOf(D)` beside.
 
 const std = @import("std");
 const builtin = @import("builtin");
 const root = @import("root");
 
-pub const Level = enum { scalar, v2, avx2, avxvnni, avx512vnni, neon, dotprod };
+pub const Level = enum { scalar, v2, avx2, avxvnni, avx512vnni, neon, dotprod, i8mm };
 
 const force_scalar = @hasDecl(root, "bn_force_scalar") and root.bn_force_scalar;
 
@@ -25,7 +26,12 @@ pub const native: Level = if (force_scalar) .scalar else switch (builtin.cpu.arc
         .v2
     else
         .scalar,
-    .aarch64 => if (runs(.dotprod)) .dotprod else .neon,
+    .aarch64 => if (runs(.i8mm))
+        .i8mm
+    else if (runs(.dotprod))
+        .dotprod
+    else
+        .neon,
     else => .scalar,
 };
 
@@ -38,9 +44,14 @@ pub fn runs(comptime level: Level) bool {
         .avxvnni => has86(.avxvnni) or (has86(.avx512vnni) and has86(.avx512vl)),
         .avx512vnni => has86(.avx512vnni) and has86(.avx512bw),
         .neon => builtin.cpu.arch == .aarch64,
-        .dotprod => builtin.cpu.arch == .aarch64 and
-            std.Target.aarch64.featureSetHas(builtin.cpu.features, .dotprod),
+        .dotprod => hasArm(.dotprod),
+        .i8mm => hasArm(.dotprod) and hasArm(.i8mm),
     };
+}
+
+fn hasArm(comptime feature: std.Target.aarch64.Feature) bool {
+    if (builtin.cpu.arch != .aarch64) return false;
+    return std.Target.aarch64.featureSetHas(builtin.cpu.features, feature);
 }
 
 fn has86(comptime feature: std.Target.x86.Feature) bool {
@@ -56,8 +67,14 @@ pub fn Ternary(comptime level: Level) type {
         .avxvnni => Vnni(8),
         .avx512vnni => Vnni(16),
         .neon => MultiplyLong,
-        .dotprod => SignedDot,
+        .dotprod => QuadDot(.signed),
+        .i8mm => QuadDot(.mixed),
     };
+}
+
+/// The products of small matrices that a level has, or null; `D` is what `Ternary` gives.
+pub fn matrixOf(comptime D: type) ?type {
+    return if (@hasDecl(D, "matrix")) D.matrix else null;
 }
 
 /// Entries of the byte tables that a level looks a whole vector up in.
@@ -194,30 +211,54 @@ fn Vnni(comptime lane_count: comptime_int) type {
     };
 }
 
-/// ARM sdot: both operands signed.
-const SignedDot = struct {
-    pub const lanes = 4;
-    pub const Word = @Vector(lanes, u32);
-    pub const Sums = @Vector(lanes, i32);
-    pub const registers = 32;
-    pub const code_limit = 127;
-    pub const tile: Tile = .{ .vectors = 4, .tokens = 6 };
-    pub const lookup: Lookup = .sixty_four;
+/// ARM sdot, both operands signed, or usdot of i8mm, whose codes are unsigned.
+fn QuadDot(comptime kind: enum { signed, mixed }) type {
+    return struct {
+        pub const lanes = 4;
+        pub const Word = @Vector(lanes, u32);
+        pub const Sums = @Vector(lanes, i32);
+        pub const registers = 32;
+        pub const code_limit = if (kind == .mixed) 255 else 127;
+        pub const tile: Tile = if (kind == .mixed)
+            .{ .vectors = 2, .tokens = 12 }
+        else
+            .{ .vectors = 4, .tokens = 6 };
+        pub const lookup: Lookup = .sixty_four;
+        pub const matrix: ?type = if (kind == .mixed) MatrixMultiply else null;
 
-    pub fn stepsMax(comptime code_max: u64) usize {
-        return stepsInside(32, 4, code_max);
-    }
+        pub fn stepsMax(comptime code_max: u64) usize {
+            return stepsInside(32, 4, code_max);
+        }
 
-    pub inline fn broadcast(word: u32) Word {
-        return @splat(word);
-    }
+        pub inline fn broadcast(word: u32) Word {
+            return @splat(word);
+        }
 
-    pub inline fn add(sums: Sums, codes: Word, x: Word) Sums {
-        return @"llvm.aarch64.neon.sdot.v4i32.v16i8"(sums, @bitCast(codes), @bitCast(x));
-    }
+        pub inline fn add(sums: Sums, codes: Word, x: Word) Sums {
+            const multiply = switch (kind) {
+                .signed => @"llvm.aarch64.neon.sdot.v4i32.v16i8",
+                .mixed => @"llvm.aarch64.neon.usdot.v4i32.v16i8",
+            };
+            return multiply(sums, @bitCast(codes), @bitCast(x));
+        }
 
-    pub inline fn total(sums: Sums) @Vector(lanes, i32) {
-        return sums;
+        pub inline fn total(sums: Sums) @Vector(lanes, i32) {
+            return sums;
+        }
+    };
+}
+
+/// ARM smmla and usmmla: two rows of eight codes times two of eight activations, and lane 2 i + j
+/// has the sum of code row i with activation row j. Twice the products of a dot product.
+const MatrixMultiply = struct {
+    pub const Bytes = @Vector(16, u8);
+    pub const Sums = @Vector(4, i32);
+
+    pub inline fn add(comptime code_max: u64, sums: Sums, codes: Bytes, x: Bytes) Sums {
+        return if (code_max <= 127)
+            @"llvm.aarch64.neon.smmla.v4i32.v16i8"(sums, @bitCast(codes), @bitCast(x))
+        else
+            @"llvm.aarch64.neon.usmmla.v4i32.v16i8"(sums, @bitCast(codes), @bitCast(x));
     }
 };
 
@@ -289,6 +330,22 @@ extern fn @"llvm.aarch64.neon.sdot.v4i32.v16i8"(
     @Vector(16, i8),
 ) @Vector(4, i32);
 
+extern fn @"llvm.aarch64.neon.usdot.v4i32.v16i8"(
+    @Vector(4, i32),
+    @Vector(16, i8),
+    @Vector(16, i8),
+) @Vector(4, i32);
+extern fn @"llvm.aarch64.neon.smmla.v4i32.v16i8"(
+    @Vector(4, i32),
+    @Vector(16, i8),
+    @Vector(16, i8),
+) @Vector(4, i32);
+extern fn @"llvm.aarch64.neon.usmmla.v4i32.v16i8"(
+    @Vector(4, i32),
+    @Vector(16, i8),
+    @Vector(16, i8),
+) @Vector(4, i32);
+
 fn checkTernary(comptime level: Level) !void {
     if (!comptime runs(level)) return;
     const D = Ternary(level);
@@ -322,4 +379,30 @@ fn checkTernary(comptime level: Level) !void {
 
 test "Ternary: sums are exact up to the last step allowed, at both ends of the activations" {
     inline for (comptime std.enums.values(Level)) |level| try checkTernary(level);
+}
+
+test "matrixOf: sums of two rows with two are exact at both ends of the activations" {
+    inline for (comptime std.enums.values(Level)) |level| if (comptime runs(level)) {
+        const M = comptime matrixOf(Ternary(level)) orelse continue;
+        inline for (.{ 2, 15, 255 }) |code_max| {
+            var random = std.Random.DefaultPrng.init(9);
+            for ([_]?i8{ -128, 127, null }) |fixed| {
+                var codes: [2][8]u8 = undefined;
+                var x: [2][8]i8 = undefined;
+                var want: [2][2]i32 = @splat(@splat(-7));
+                for (&codes) |*row| for (row) |*code| {
+                    code.* = random.random().uintAtMost(u8, code_max);
+                    if (fixed != null) code.* = code_max;
+                };
+                for (&x) |*row| for (row) |*value| {
+                    value.* = fixed orelse random.random().int(i8);
+                };
+                for (&want, codes) |*sums, row| for (sums, x) |*sum, values| {
+                    for (row, values) |code, value| sum.* += @as(i32, code) * value;
+                };
+                const got = M.add(code_max, @splat(-7), @bitCast(codes), @bitCast(x));
+                try std.testing.expectEqual(want, @as([2][2]i32, @bitCast(got)));
+            }
+        }
+    };
 }

@@ -6,9 +6,11 @@
 //! one. A block is one stream, and a row's lines are whole: both read well from memory.
 //!
 //! Activations, i16, are two planes of bytes too: x = 256 * upper + lower, both signed. Sums wrap
-//! in i32 on the way; a result that fits is exact.
+//! in i32 on the way; a result that fits is exact. Where the level multiplies matrices, two rows by
+//! a token's upper and lower bytes are one.
 
 const std = @import("std");
+const dot = @import("dot.zig");
 const View = @import("task.zig").View;
 
 pub const block_rows = 4;
@@ -75,6 +77,7 @@ pub const Planes = enum { one, both };
 
 /// Tokens whose sums with a whole block stay in registers; `D` is a level of dot.zig.
 pub fn tokensOf(comptime D: type) usize {
+    if (dot.matrixOf(D) != null) return 4;
     const sum_registers = @sizeOf(D.Sums) / @sizeOf(D.Word);
     return if (D.registers >= 24 * sum_registers) 2 else 1;
 }
@@ -117,6 +120,9 @@ pub fn Product(comptime D: type, comptime rows: usize, comptime tokens: usize) t
 
         inline fn sum(comptime planes: Planes, operands: *const Operands) Result {
             @setEvalBranchQuota(10_000);
+            if (dot.matrixOf(D)) |M| {
+                if (rows == block_rows and tokens > 1) return sumMatrices(M, planes, operands);
+            }
             const code_max = if (planes == .one) nibble_max else 255;
             const span = comptime D.stepsMax(code_max) / (2 * vectors / turns);
             var totals: [tokens][rows]Lanes = @splat(@splat(@splat(0)));
@@ -184,6 +190,71 @@ pub fn Product(comptime D: type, comptime rows: usize, comptime tokens: usize) t
                     }
                 };
             }
+        }
+
+        /// Two rows by a token's upper and lower bytes, eight columns a step.
+        inline fn sumMatrices(
+            comptime M: type,
+            comptime planes: Planes,
+            operands: *const Operands,
+        ) Result {
+            var parts: [tokens][rows / 2]M.Sums = @splat(@splat(@splat(0)));
+            for (0..operands.chunks) |chunk| {
+                if (operands.ahead) fetch(planes, operands, chunk);
+                inline for (0..vectors) |vector| {
+                    addMatrices(M, planes, operands, chunk, vector * vector_size, &parts);
+                }
+            }
+            var result: Result = undefined;
+            inline for (&result, parts) |*token_sums, pairs| inline for (pairs, 0..) |part, pair| {
+                token_sums[2 * pair] = part[0] *% 256 +% part[1];
+                token_sums[2 * pair + 1] = part[2] *% 256 +% part[3];
+            };
+            return result;
+        }
+
+        /// One vector of every row's line, the rows in pairs.
+        inline fn addMatrices(
+            comptime M: type,
+            comptime planes: Planes,
+            operands: *const Operands,
+            chunk: usize,
+            comptime at: usize,
+            parts: *[tokens][rows / 2]M.Sums,
+        ) void {
+            var codes: [rows / 2][2][2]D.Word = undefined;
+            inline for (&codes, 0..) |*pair_codes, pair| {
+                const line = chunk * chunk_size + 2 * pair * line_size + at;
+                const high = zip(operands.high + line);
+                const low = if (planes == .both) zip(operands.low + line) else high;
+                inline for (pair_codes, high, low) |*eight, upper, lower| {
+                    eight.* = if (planes == .one) nibbles(upper) else bytes(upper, lower);
+                }
+            }
+            const code_max = if (planes == .one) nibble_max else 255;
+            inline for (0..2) |eight| inline for (0..2) |half| {
+                const column = chunk * chunk_columns + half * line_size + at + 8 * eight;
+                inline for (parts, operands.x) |*token_parts, x| {
+                    const values: @Vector(2, u64) = .{
+                        std.mem.bytesToValue(u64, x.upper[column..][0..8]),
+                        std.mem.bytesToValue(u64, x.lower[column..][0..8]),
+                    };
+                    inline for (token_parts, codes) |*part, pair_codes| {
+                        const code = pair_codes[eight][half];
+                        part.* = M.add(code_max, part.*, @bitCast(code), @bitCast(values));
+                    }
+                }
+            };
+        }
+
+        /// Eight bytes of two rows side by side, and the eight after them.
+        inline fn zip(from: [*]const u8) [2]D.Word {
+            const first: @Vector(2, u64) = @bitCast(load(from));
+            const second: @Vector(2, u64) = @bitCast(load(from + line_size));
+            return .{
+                @bitCast(@Vector(2, u64){ first[0], second[0] }),
+                @bitCast(@Vector(2, u64){ first[1], second[1] }),
+            };
         }
 
         inline fn nibbles(word: D.Word) [2]D.Word {

@@ -28,6 +28,7 @@ pub fn probeRead(data: [*]const u8, size: usize) callconv(.c) u64 {
 /// an add counted each.
 pub fn probeInt8(iterations: u64) callconv(.c) u64 {
     const D = dot.Ternary(dot.native);
+    if (dot.matrixOf(D)) |M| return probeMatrices(M, iterations);
     // Products that are added in a step of their own could be computed once for all iterations:
     // their factors change hands in every one. Else accumulators only have to outnumber latency.
     const split = @TypeOf(@as(D.Sums, undefined)) != @Vector(D.lanes, i32);
@@ -51,6 +52,20 @@ pub fn probeInt8(iterations: u64) callconv(.c) u64 {
     }
     inline for (sums) |sum| std.mem.doNotOptimizeAway(D.total(sum)[0]);
     return iterations * sum_count * D.lanes * 4 * 2;
+}
+
+/// The same of a level whose most productive step multiplies matrices.
+fn probeMatrices(comptime M: type, iterations: u64) u64 {
+    const codes = hidden(M.Bytes, @splat(1));
+    const x = hidden(M.Bytes, @splat(0x83));
+    var sums: [16]M.Sums = undefined;
+    inline for (&sums, 0..) |*sum, i| sum.* = @splat(i);
+    for (0..iterations) |_| {
+        inline for (&sums) |*sum| sum.* = M.add(2, hidden(M.Sums, sum.*), codes, x);
+    }
+    inline for (sums) |sum| std.mem.doNotOptimizeAway(sum[0]);
+    // Two rows by two rows of eight.
+    return iterations * sums.len * 2 * 2 * 8 * 2;
 }
 
 /// Runs dense products' multiply-add in registers; gives the operations done, two each.

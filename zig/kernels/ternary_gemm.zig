@@ -1,12 +1,15 @@
-//! Ternary matrix times many int8 vectors: sum_k (w[n,k] + 1) * x[k] - sum_k x[k], by tiles that
-//! stay in registers (some vectors of weight rows times some tokens).
+//! Ternary matrix times many int8 vectors: sum_k (w[n,k] + 1) * x[k] - sum_k x[k], by tiles of some
+//! weight rows times some tokens, whose products are in ternary_product.zig.
 //!
-//! Per worker and piece of the tokens, activations are packed once as words (tile, column / 4,
-//! token). Then each block of 32 weight rows is unpacked once, by panels of up to 4096 columns, to
-//! words of codes (column / 4, row) that all tiles share. Sums lie in scratch and start at -sum x.
+//! Per worker and piece of the tokens, activations are packed once as words of four columns (tile,
+//! step, token, word of the step). Then each block of 32 weight rows is unpacked once, by panels of
+//! up to 4096 columns, to words of codes (step, row, word of the step) that all tiles share. A step
+//! is one word deep, or two where the level multiplies matrices. Sums lie in scratch and start at
+//! -sum x.
 
 const std = @import("std");
 const gemv = @import("ternary_gemv.zig");
+const product = @import("ternary_product.zig");
 const tiles = @import("ternary_tiles.zig");
 const Output = @import("ternary_output.zig").Output;
 const Task = @import("task.zig").Task;
@@ -17,9 +20,6 @@ const tile_size = tiles.tile_size;
 
 /// Columns of a panel at most: its 128 KiB share the second-level cache with the activations.
 const panel_columns_max = 4096;
-
-/// Packed bytes of four columns of a block, at most.
-const group_size = 32;
 
 /// Blocks of weights times all tokens.
 pub const Work = struct {
@@ -32,16 +32,15 @@ pub const Work = struct {
     output: Output,
 };
 
-/// The sums of one token for the rows of a block.
-const Rows = [block_rows]i32;
+const Rows = product.Rows;
 
 /// One piece of the tokens, packed; in scratch.
 const Pack = struct {
-    panel: [*]align(64) u32, // (column / 4, 32)
+    panel: [*]align(64) u32, // (steps of a panel, 32, depth)
     sums: [*]align(64) Rows, // (tokens)
     x_sums: [*]i32, // (tokens)
-    words: [*]u32, // per tile (column / 4, tokens of the tile)
-    groups: usize, // column / 4, of whole tiles
+    words: [*]u32, // per tile (steps, tokens of the tile, depth)
+    row_words: usize, // steps * depth
     first: usize,
     tokens: usize,
     tiles: usize,
@@ -51,8 +50,8 @@ const Pack = struct {
         start: usize,
         x_start: usize,
         count: usize,
-        groups: usize,
-        words: [*]u32, // (groups, count)
+        row_words: usize,
+        words: [*]u32, // (steps, count, depth)
     };
 
     /// Tiles differ by one token at most.
@@ -62,8 +61,8 @@ const Pack = struct {
             .start = start,
             .x_start = pack.first + start,
             .count = pack.tokens * (index + 1) / pack.tiles - start,
-            .groups = pack.groups,
-            .words = pack.words + start * pack.groups,
+            .row_words = pack.row_words,
+            .words = pack.words + start * pack.row_words,
         };
     }
 };
@@ -71,7 +70,9 @@ const Pack = struct {
 /// Multiplies all of `work`; `D` is a level of dot.zig.
 pub fn run(comptime D: type, work: *const Work, scratch: []align(64) u8) void {
     const tokens: usize = work.x.dims[0];
-    const columns = work.packing.tilesAcross(work.x.dims[1]) * work.packing.columns();
+    const tile_count = work.packing.tilesAcross(work.x.dims[1]);
+    const at_once = tilesAtOnce(D, work.packing);
+    const columns = (tile_count + at_once - 1) / at_once * at_once * work.packing.columns();
     const panel_width: usize = @min(columns, panel_columns_max);
     const panel_size = block_rows * panel_width;
     const token_size = columns + @sizeOf(Rows) + @sizeOf(i32);
@@ -87,12 +88,12 @@ pub fn run(comptime D: type, work: *const Work, scratch: []align(64) u8) void {
             .sums = @ptrCast(@alignCast(scratch.ptr + panel_size)),
             .x_sums = @ptrCast(@alignCast(scratch.ptr + x_sums_at)),
             .words = @ptrCast(@alignCast(scratch.ptr + x_sums_at + count * @sizeOf(i32))),
-            .groups = columns / 4,
+            .row_words = columns / 4,
             .first = first,
             .tokens = count,
             .tiles = (count + D.tile.tokens - 1) / D.tile.tokens,
         };
-        packTokens(work.x, &pack);
+        packTokens(comptime product.depth(D), work.x, &pack);
         if (pieces > 1) {
             // Every piece goes over the same blocks again.
             const share = work.task.share(work.block_count);
@@ -106,101 +107,53 @@ pub fn run(comptime D: type, work: *const Work, scratch: []align(64) u8) void {
     }
 }
 
+/// Tiles of the weights that whole steps take.
+fn tilesAtOnce(comptime D: type, packing: tiles.Packing) usize {
+    return if (packing.columns() / 4 % product.depth(D) == 0) 1 else product.depth(D);
+}
+
 fn multiplyBlock(comptime D: type, work: *const Work, pack: *const Pack, block: usize) void {
     for (pack.sums[0..pack.tokens], pack.x_sums) |*rows, x_sum| rows.* = @splat(-x_sum);
-    const tile_groups = work.packing.columns() / 4;
-    const tile_count = pack.groups / tile_groups;
+    const tile_words = work.packing.columns() / 4;
+    const tile_count = work.packing.tilesAcross(work.x.dims[1]);
     const panel_tiles = panel_columns_max / work.packing.columns();
-    var weights = work.weights + block * tile_count * tile_size;
-    var group: usize = 0;
-    while (group < pack.groups) {
-        const end = @min(pack.groups, group + panel_tiles * tile_groups);
-        const packed_count = (end - group) / tile_groups;
+    const weights = work.weights + block * tile_count * tile_size;
+    var first: usize = 0;
+    while (first < tile_count) : (first += panel_tiles) {
+        const panel: Panel = .{
+            .tile_count = @min(panel_tiles, tile_count - first),
+            .words = pack.panel,
+        };
         switch (work.packing) {
-            inline else => |packing| unpackPanel(D, packing, weights, .{
-                .tile_count = packed_count,
-                .words = pack.panel,
-            }),
+            inline else => |packing| unpackPanel(D, packing, weights + first * tile_size, panel),
         }
-        weights += packed_count * tile_size;
+        const start = first * tile_words;
+        const row_words = @min(panel_tiles * tile_words, pack.row_words - start);
         for (0..pack.tiles) |index| {
             const tile = pack.tile(index);
-            const operands: Operands = .{
+            const operands: product.Operands = .{
                 .panel = pack.panel,
-                .words = tile.words + group * tile.count,
-                .groups = end - group,
-                .next = weights,
+                .words = tile.words + start * tile.count,
+                .steps = row_words / product.depth(D),
+                .next = weights + (first + panel.tile_count) * tile_size,
             };
             switch (tile.count) {
                 inline 1...D.tile.tokens => |count| {
-                    Product(D, count).addTo(pack.sums + tile.start, &operands);
+                    product.Product(D, count).addTo(pack.sums + tile.start, &operands);
                 },
                 else => unreachable,
             }
         }
-        group = end;
     }
     for (pack.sums[0..pack.tokens], 0..) |*rows, token| {
         work.output.store(block, pack.first + token, @alignCast(rows));
     }
 }
 
-const Operands = struct {
-    panel: [*]const u32, // (groups, 32)
-    words: [*]const u32, // (groups, tokens of the tile)
-    groups: usize,
-    /// Packed weights of the panel after this one, fetched ahead meanwhile.
-    next: [*]const u8,
-};
-
-/// A panel times one tile of tokens.
-fn Product(comptime D: type, comptime tokens: usize) type {
-    return struct {
-        const Lanes = @Vector(D.lanes, i32);
-
-        /// The rows of a register tile, from `row` on, and a range of groups.
-        const Span = struct { row: usize, start: usize, end: usize };
-
-        fn addTo(sums: [*]Rows, operands: *const Operands) void {
-            const step = comptime D.stepsMax(tiles.code_max);
-            var row: usize = 0;
-            while (row < block_rows) : (row += D.tile.vectors * D.lanes) {
-                var group: usize = 0;
-                while (group < operands.groups) {
-                    const end = @min(operands.groups, group + step);
-                    addRows(sums, operands, .{ .row = row, .start = group, .end = end });
-                    group = end;
-                }
-            }
-        }
-
-        /// One register tile: its rows over a range of groups.
-        inline fn addRows(sums: [*]Rows, operands: *const Operands, span: Span) void {
-            const row = span.row;
-            var parts: [tokens][D.tile.vectors]D.Sums = @splat(@splat(@splat(0)));
-            for (span.start..span.end) |group| {
-                @prefetch(operands.next + group * group_size, .{ .locality = 2 });
-                var codes: [D.tile.vectors]D.Word = undefined;
-                inline for (&codes, 0..) |*code, v| {
-                    const at = group * block_rows + row + v * D.lanes;
-                    code.* = operands.panel[at..][0..D.lanes].*;
-                }
-                inline for (&parts, 0..) |*token_parts, t| {
-                    const x = D.broadcast(operands.words[group * tokens + t]);
-                    inline for (token_parts, codes) |*part, code| part.* = D.add(part.*, code, x);
-                }
-            }
-            inline for (parts, 0..) |token_parts, t| inline for (token_parts, 0..) |part, v| {
-                const target = sums[t][row + v * D.lanes ..][0..D.lanes];
-                target.* = @as(Lanes, target.*) +% D.total(part);
-            };
-        }
-    };
-}
-
 const Panel = struct { tile_count: usize, words: [*]align(64) u32 };
 
-/// Packed codes to one byte each, in words of four columns.
+/// Packed codes to one byte each, in words of four columns. Where several tiles make whole steps,
+/// the last one stands for those that are missing: their activations are 0.
 fn unpackPanel(
     comptime D: type,
     comptime packing: tiles.Packing,
@@ -208,54 +161,77 @@ fn unpackPanel(
     panel: Panel,
 ) void {
     const Codes = tiles.Codes(D, packing);
-    for (0..panel.tile_count) |tile| {
+    const depth = comptime product.depth(D);
+    const at_once = comptime tilesAtOnce(D, packing);
+    comptime std.debug.assert(panel_columns_max / packing.columns() % at_once == 0);
+    var first: usize = 0;
+    while (first < panel.tile_count) : (first += at_once) {
         inline for (0..block_rows / D.lanes) |vector| {
             const row = vector * D.lanes;
-            const source: *align(4 * D.lanes) const D.Word =
-                @ptrCast(@alignCast(weights + tile * tile_size + 4 * row));
-            const opened = Codes.open(source.*);
-            inline for (0..Codes.groups) |group| {
-                const at = (tile * Codes.groups + group) * block_rows + row;
-                panel.words[at..][0..D.lanes].* = Codes.group(opened, group, 0);
+            var codes: [at_once * Codes.groups]D.Word = undefined;
+            inline for (0..at_once) |i| {
+                const tile = if (i == 0) first else @min(first + i, panel.tile_count - 1);
+                const source: *align(4 * D.lanes) const D.Word =
+                    @ptrCast(@alignCast(weights + tile * tile_size + 4 * row));
+                const opened = Codes.open(source.*);
+                inline for (codes[i * Codes.groups ..][0..Codes.groups], 0..) |*code, group| {
+                    code.* = Codes.group(opened, group, 0);
+                }
+            }
+            inline for (0..codes.len / depth) |step| {
+                const at = ((first * Codes.groups / depth + step) * block_rows + row) * depth;
+                panel.words[at..][0 .. depth * D.lanes].* = if (depth == 1)
+                    codes[step]
+                else
+                    std.simd.interlace(codes[step * depth ..][0..depth].*);
             }
         }
     }
 }
 
 /// Packs the activations of a piece and sums them.
-fn packTokens(x: *const View, pack: *const Pack) void {
+fn packTokens(comptime depth: usize, x: *const View, pack: *const Pack) void {
     for (0..pack.tiles) |index| {
         const tile = pack.tile(index);
         for (pack.x_sums[tile.start..][0..tile.count], tile.x_start..) |*x_sum, token| {
             x_sum.* = gemv.sum(x.row(i8, token));
         }
         var t: usize = 0;
-        while (t + 4 <= tile.count) : (t += 4) packRows(4, x, &tile, t);
-        while (t < tile.count) : (t += 1) packRows(1, x, &tile, t);
+        while (t + 4 <= tile.count) : (t += 4) packRows(depth, 4, x, &tile, t);
+        while (t < tile.count) : (t += 1) packRows(depth, 1, x, &tile, t);
     }
 }
 
 /// Packs `count` tokens from the `first`th of the tile on; columns past the last are 0.
-fn packRows(comptime count: usize, x: *const View, tile: *const Pack.Tile, first: usize) void {
-    const step = 16;
+fn packRows(
+    comptime depth: usize,
+    comptime count: usize,
+    x: *const View,
+    tile: *const Pack.Tile,
+    first: usize,
+) void {
+    const turn = 4; // words of a token that are read at a time
     const columns = x.dims[1];
-    var column: usize = 0;
-    while (column < tile.groups * 4) : (column += step) {
-        var words: [count][step / 4]u32 = undefined;
+    var word: usize = 0;
+    while (word < tile.row_words) : (word += turn) {
+        var words: [count][turn]u32 = undefined;
         for (&words, tile.x_start + first..) |*row_words, token| {
-            const row = x.row(i8, token)[@min(column, columns)..];
-            if (row.len >= step) {
-                row_words.* = @bitCast(row[0..step].*);
+            const row = x.row(i8, token)[@min(4 * word, columns)..];
+            if (row.len >= 4 * turn) {
+                row_words.* = @bitCast(row[0 .. 4 * turn].*);
             } else {
-                var padded: [step]i8 = @splat(0);
+                var padded: [4 * turn]i8 = @splat(0);
                 @memcpy(padded[0..row.len], row);
                 row_words.* = @bitCast(padded);
             }
         }
-        for (0..@min(step / 4, tile.groups - column / 4)) |group| {
-            var across: [count]u32 = undefined;
-            for (&across, words) |*word, row_words| word.* = row_words[group];
-            tile.words[(column / 4 + group) * tile.count + first ..][0..count].* = across;
+        for (0..@min(turn, tile.row_words - word) / depth) |step| {
+            var across: [count][depth]u32 = undefined;
+            for (&across, words) |*token_words, row_words| {
+                token_words.* = row_words[step * depth ..][0..depth].*;
+            }
+            const at = (word / depth + step) * tile.count + first;
+            tile.words[at * depth ..][0 .. count * depth].* = @bitCast(across);
         }
     }
 }
