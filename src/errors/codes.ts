@@ -102,6 +102,7 @@ export const errorCodes = [
   "linalg/shape-mismatch",
   "linalg/invalid-option",
   "linalg/not-finite",
+  "linalg/not-converged",
   "linalg/not-positive-definite",
   "linalg/singular",
 

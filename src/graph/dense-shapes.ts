@@ -55,29 +55,22 @@ function made({ batch, dtype }: Matrices, ...extents: number[]): DenseShape {
   return { dtype, dims: [...batch, ...extents] };
 }
 
-function counts({ batch }: Matrices, length: number): DenseShape {
-  return { dtype: "i32", dims: [...batch, length] };
-}
-
-/** Words of `info`, of every decomposition that has one. */
-const infoLength = 2;
-
-/** The factor, info. */
 export function choleskyShapes(a: Value): DenseShape[] {
   const own = squaresOf("cholesky", a);
-  return [made(own, own.n, own.n), counts(own, infoLength)];
+  return [made(own, own.n, own.n)];
 }
 
-/** L and U in one, the order of the rows, info. */
+/** L and U in one, the order of the rows, its sign. */
 export function luShapes(a: Value): DenseShape[] {
   const own = matricesOf("lu", a);
-  return [made(own, own.m, own.n), counts(own, own.m), counts(own, infoLength)];
+  return [made(own, own.m, own.n), { dtype: "i32", dims: [...own.batch, own.m] }, made(own)];
 }
 
-/** x, then what `lu` makes. */
+/** x, then L and U and the order of the rows. */
 export function solveShapes(a: Value, b: Value): DenseShape[] {
   const own = squaresOf("solve", a);
-  return [made(own, own.n, rightHandSides("solve", a, b)), ...luShapes(a)];
+  const [factors, order] = luShapes(a);
+  return [made(own, own.n, rightHandSides("solve", a, b)), factors!, order!];
 }
 
 export function triangularSolveShapes(a: Value, b: Value): DenseShape[] {
@@ -107,7 +100,7 @@ export function qrShapes(a: Value, full: boolean): DenseShape[] {
 /** Which singular vectors a decomposition makes: none, min(m, n) of each, or square matrices. */
 export const svdVectors = { none: 0, thin: 1, full: 2 } as const;
 
-/** s, u, vt, info, room to work in. */
+/** s, u, vt, room to work in. */
 export function svdShapes(a: Value, vectors: number): DenseShape[] {
   const own = matricesOf("svd", a);
   const { m, n } = own;
@@ -122,22 +115,16 @@ export function svdShapes(a: Value, vectors: number): DenseShape[] {
     const width = Math.max(short, m >= n ? columns! : rows!);
     work += width * long + short * short + 2 * rotationWork(short) + reflectorWork(long) + short;
   }
-  return [
-    made(own, short),
-    made(own, m, columns!),
-    made(own, rows!, n),
-    counts(own, infoLength),
-    made(own, work),
-  ];
+  return [made(own, short), made(own, m, columns!), made(own, rows!, n), made(own, work)];
 }
 
-/** Eigenvalues, eigenvectors unless they are not wanted, info, room to work in. */
+/** Eigenvalues, eigenvectors unless they are not wanted, room to work in. */
 export function eighShapes(a: Value, vectors: boolean): DenseShape[] {
   const own = squaresOf("eigh", a);
   const { n } = own;
   let work = 2 * n * n + 4 * n;
   if (vectors) work += n * n + rotationWork(n) + reflectorWork(n);
-  return [made(own, n), made(own, n, vectors ? n : 0), counts(own, infoLength), made(own, work)];
+  return [made(own, n), made(own, n, vectors ? n : 0), made(own, work)];
 }
 
 /** As zig/linalg/reflectors.zig and rotations.zig ask for. */

@@ -284,15 +284,6 @@ export function workOf({ op, inputs, outputs, attrs }: Node): number {
   return Math.max(...[...inputs.slice(0, 1), ...outputs].map(elements));
 }
 
-/** What an op makes of operands, without recording it. */
-export function outputShapes(
-  op: OpName,
-  inputs: readonly Value[],
-  attrs: Attrs = {},
-): (OutputShape | null)[] {
-  return opTable[op].outputs(inputs, attrs);
-}
-
 /** Operations of a decomposition, but for its factor: elements times the shorter side. */
 function cubed(a: Value): number {
   return elements(a) * Math.min(...a.dims.slice(-2).map(extentMax));

@@ -1,4 +1,7 @@
-/** Linear algebra on dense matrices, f32 and f64: products, decompositions, systems, norms. */
+/**
+ * Linear algebra on tensors whose last two axes are matrices, in f32 and f64: decompositions,
+ * systems, norms. Products are the tensors' own: `matmul`, `einsum`.
+ */
 export {
   cholesky,
   type Eigh,
@@ -12,17 +15,13 @@ export {
   singularValues,
   svd,
 } from "./factor.ts";
-export { type FloatArray, type Matrices, matrices, transposed } from "./matrices.ts";
+export { type LeastSquares, lstsq, pinv, type RankOptions } from "./least-squares.ts";
 export { cond, type NormKind, norm, rank } from "./measures.ts";
 export {
   det,
   inverse,
-  type LeastSquares,
-  lstsq,
-  matmul,
-  pinv,
-  type RankOptions,
   slogdet,
   solve,
+  type TriangularOptions,
   triangularSolve,
 } from "./solve.ts";

@@ -1,87 +1,97 @@
-/** What the functions take and give: one matrix or a batch of them, row by row. */
+/** What the functions take: tensors whose last two axes are matrices, those before a batch. */
 import { BitNetError } from "../errors/index.ts";
+import { broadcastShapes, type Shape, type Tensor } from "../tensor/index.ts";
 
-export type FloatArray = Float32Array | Float64Array;
+/** Extents up to which work is planned. */
+const extentMax = 2 ** 20;
 
-/** Matrices of shape (..., m, n), row-major without gaps; f32 or f64 by the array's kind. */
-export interface Matrices<Data extends FloatArray = FloatArray> {
-  readonly data: Data;
-  readonly shape: readonly number[];
+/**
+ * The tensor in a dtype that decompositions compute in: f64, and f32 for all others.
+ * @throws BitNetError `linalg/shape-mismatch` unless it is a matrix or a batch of them
+ */
+export function matricesOf(what: string, a: Tensor, { square = false } = {}): Tensor {
+  const [m, n] = extentsOf(a);
+  if (a.rank < 2) throw mismatch(`${what}: a matrix or a batch of them, got ${told(a)}`);
+  if (square && m !== n) throw mismatch(`${what}: square matrices, got ${told(a)}`);
+  if (Math.max(m, n) > extentMax) {
+    throw mismatch(`${what}: at most ${extentMax} rows and columns, got ${told(a)}`);
+  }
+  return a.dtype === "f32" || a.dtype === "f64" ? a : a.to("f32");
+}
+
+/** Matrices and what stands on the right of their equations, in one dtype and batch. */
+export interface System {
+  a: Tensor;
+  b: Tensor;
+  /** What is solved, in the shape that was asked for. */
+  result: (x: Tensor) => Tensor;
 }
 
 /**
- * Matrices over an array, which is not copied.
- * @throws BitNetError `linalg/shape-mismatch` when the shape is not that of a matrix, or of more
- * or fewer elements.
+ * A X = B for A (..., m, n) and B (..., m, columns), or one vector (m); batches broadcast.
+ * @throws BitNetError `linalg/shape-mismatch`, `tensor/shape-mismatch` for batches
  */
-export function matrices<Data extends FloatArray>(
-  data: Data,
-  shape: readonly number[],
-): Matrices<Data> {
-  const whole = shape.every((extent) => Number.isInteger(extent) && extent >= 0);
-  if (shape.length < 2 || shape.length > 5 || !whole) {
-    throw mismatch(`a shape (..., m, n) of two to five extents, got (${shape.join(", ")})`);
+export function systemOf(what: string, left: Tensor, right: Tensor): System {
+  const isVector = right.rank === 1;
+  let a = left;
+  let b = matricesOf(what, isVector ? right.unsqueeze(-1) : right);
+  if (b.shape.at(-2) !== a.shape.at(-2)) {
+    throw mismatch(
+      `${what}: right-hand sides (..., ${a.shape.at(-2)}, columns) for ${told(left)}, ` +
+        `got ${told(right)}`,
+    );
   }
-  const count = shape.reduce((product, extent) => product * extent, 1);
-  if (data.length !== count) {
-    throw mismatch(`${count} elements for (${shape.join(", ")}), got ${data.length}`);
+  if (a.dtype !== b.dtype) [a, b] = [a.to("f64"), b.to("f64")];
+  const [own, others] = [batchOf(a), batchOf(b)];
+  if (own.length === 0 && others.length > 0) return sideBySide(a, b);
+  if (!sameShape(own, others)) {
+    const batch = broadcastShapes(own, others);
+    a = a.expand(...batch, ...a.shape.slice(-2));
+    b = b.expand(...batch, ...b.shape.slice(-2));
   }
-  return { data, shape };
+  return { a, b, result: isVector ? (x) => x.squeeze(-1) : (x) => x };
+}
+
+/** One matrix and many right-hand sides: columns side by side, so that it is factored once. */
+function sideBySide(a: Tensor, b: Tensor): System {
+  const [m, columns] = extentsOf(b);
+  const batch = batchOf(b);
+  const axes = batch.map((_, axis) => axis);
+  const count = batch.reduce((product, extent) => product * extent, columns);
+  const turned = b.permute(batch.length, ...axes, batch.length + 1).reshape(m, count);
+  return {
+    a,
+    b: turned,
+    result: (x) =>
+      x
+        .reshape(x.shape[0]!, ...batch, columns)
+        .permute(...axes.map((axis) => axis + 1), 0, batch.length + 1),
+  };
 }
 
 /** Rows and columns. */
-export function extentsOf({ shape }: Matrices): [m: number, n: number] {
+export function extentsOf({ shape }: Tensor): [m: number, n: number] {
   return shape.slice(-2) as [number, number];
 }
 
-/** How many matrices there are. */
-export function batchOf({ shape }: Matrices): number {
-  return shape.slice(0, -2).reduce((product, extent) => product * extent, 1);
+/** The extents before rows and columns. */
+export function batchOf({ shape }: Tensor): Shape {
+  return shape.slice(0, -2);
 }
 
 /** Unit roundoff times two, of the dtype. */
-export function epsilonOf({ data }: Matrices): number {
-  return data instanceof Float64Array ? 2 ** -52 : 2 ** -23;
+export function epsilonOf({ dtype }: Tensor): number {
+  return dtype === "f64" ? 2 ** -52 : 2 ** -23;
 }
 
-/** An array of the same kind. */
-export function arrayLike<Data extends FloatArray>({ data }: Matrices<Data>, count: number): Data {
-  return (data instanceof Float64Array ? new Float64Array(count) : new Float32Array(count)) as Data;
+function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((extent, axis) => extent === b[axis]);
 }
 
-/** Checks the shape, that there is one matrix only where that is asked, and every element. */
-export function checked<Data extends FloatArray>(
-  what: string,
-  a: Matrices<Data>,
-  { square = false, single = false } = {},
-): Matrices<Data> {
-  matrices(a.data, a.shape);
-  const [m, n] = extentsOf(a);
-  const shape = `(${a.shape.join(", ")})`;
-  if (square && m !== n) throw mismatch(`${what}: square matrices, got ${shape}`);
-  if (single && a.shape.length !== 2) throw mismatch(`${what}: one matrix, got ${shape}`);
-  for (let at = 0; at < a.data.length; at += 1) {
-    if (Number.isFinite(a.data[at])) continue;
-    throw new BitNetError(
-      "linalg/not-finite",
-      `${what}: want finite elements, got ${a.data[at]} at ${at} of ${shape}`,
-    );
-  }
-  return a;
-}
-
-/** A transposed copy of every matrix. */
-export function transposed<Data extends FloatArray>(a: Matrices<Data>): Matrices<Data> {
-  const [m, n] = extentsOf(a);
-  const data = arrayLike(a, a.data.length);
-  for (let start = 0; start < data.length; start += m * n) {
-    for (let i = 0; i < m; i += 1) {
-      for (let j = 0; j < n; j += 1) data[start + j * m + i] = a.data[start + i * n + j]!;
-    }
-  }
-  return { data, shape: [...a.shape.slice(0, -2), n, m] };
-}
-
-export function mismatch(wanted: string): BitNetError {
+function mismatch(wanted: string): BitNetError {
   return new BitNetError("linalg/shape-mismatch", `want ${wanted}`);
+}
+
+function told({ shape }: Tensor): string {
+  return `(${shape.join(", ")})`;
 }

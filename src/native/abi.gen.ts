@@ -1,6 +1,6 @@
 // Written by `zig build abi` from zig/abi.zig. Do not edit.
 
-export const abiHash = 0x88111b1f;
+export const abiHash = 0xf4034cab;
 export const blobMagic = 0x504e5442;
 export const noSym = 0xffff;
 export const noSlot = 0xffffffff;
@@ -77,6 +77,10 @@ export const FaultCode = {
   history_full: 6,
   not_finite: 7,
   packing_broken: 8,
+  matrix_not_finite: 9,
+  matrix_singular: 10,
+  matrix_not_positive_definite: 11,
+  matrix_not_converged: 12,
 } as const;
 export type FaultCodeName = keyof typeof FaultCode;
 

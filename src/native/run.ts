@@ -4,8 +4,9 @@
  * are its regions free.
  */
 import { BitNetError } from "../errors/index.ts";
-import { FaultCode, RunState, RunStatusLayout } from "./abi.gen.ts";
+import { RunState, RunStatusLayout } from "./abi.gen.ts";
 import { check, core } from "./core.ts";
+import { faultError } from "./faults.ts";
 import { allocating } from "./out-of-memory.ts";
 import { forgetterAddress, ownerOf } from "./owner.ts";
 import type { Region } from "./region.ts";
@@ -156,12 +157,7 @@ export function throwUnlessDone(
 ): void {
   if (status.state === RunState.done) return;
   if (status.state === RunState.aborted) throw abortError();
-  const fault = Object.entries(FaultCode).find(([, code]) => code === status.fault)?.[0] ?? "none";
-  throw new BitNetError(
-    "native/run-failed",
-    `instruction ${status.instr} refused its data: ${fault.replaceAll("_", " ")} ` +
-      `(${status.fault_detail})`,
-  );
+  throw faultError(status.fault, status.fault_detail, status.instr);
 }
 
 function abortError(): BitNetError {

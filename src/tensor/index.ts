@@ -1,4 +1,5 @@
 /** Tensors: NumPy's habits over the recorded graph. */
+export { type ApplyOptions, applied } from "./applying.ts";
 export { compile, type TensorFunction } from "./compile.ts";
 export { type AxisPairs, dot, einsum, outer, tensordot } from "./contractions.ts";
 export { type CreateOptions, full, ones, tensor, zeros } from "./create.ts";
@@ -62,6 +63,6 @@ export {
 } from "./ranges.ts";
 
 export type { NestedArray } from "./read.ts";
-export type { Shape } from "./shapes.ts";
+export { broadcastShapes, type Shape } from "./shapes.ts";
 export type { Sorted, SortOptions, TopOptions } from "./sorting.ts";
 export { type Index, Tensor, type TensorOperand } from "./tensor.ts";

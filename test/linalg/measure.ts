@@ -1,8 +1,25 @@
-/** Small matrices for tests of linear algebra, and how far a result is off. */
-import { type FloatArray, type Matrices, matrices } from "../../src/linalg/index.ts";
+/** Small plain matrices for tests of linear algebra, and how far a result is off. */
+import { type Tensor, tensor } from "../../src/tensor/index.ts";
 import { normals } from "../graph/reference.ts";
 
 export type Kind = "f32" | "f64";
+export type FloatArray = Float32Array | Float64Array;
+
+/** Matrices of shape (..., m, n), row-major, as plain arrays: what tensors are compared with. */
+export interface Matrices<Data extends FloatArray = FloatArray> {
+  readonly data: Data;
+  readonly shape: readonly number[];
+}
+
+/** As a tensor of the array's kind. */
+export function tensorOf({ data, shape }: Matrices): Tensor {
+  return tensor(data, { shape });
+}
+
+/** A computed tensor's elements. */
+export function plainOf(x: Tensor): Matrices {
+  return { data: x.data() as FloatArray, shape: x.shape };
+}
 
 /** 50 times machine epsilon: what residuals may be, times the norm and the size. */
 export function tolerance(kind: Kind): number {
@@ -10,7 +27,7 @@ export function tolerance(kind: Kind): number {
 }
 
 export function matrixOf(values: ArrayLike<number>, shape: number[], kind: Kind = "f64"): Matrices {
-  return matrices(kind === "f32" ? Float32Array.from(values) : Float64Array.from(values), shape);
+  return { data: kind === "f32" ? Float32Array.from(values) : Float64Array.from(values), shape };
 }
 
 export function random(shape: number[], kind: Kind, seed = 1): Matrices {

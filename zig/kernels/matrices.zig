@@ -1,4 +1,5 @@
 //! The matrices of an operand: its last two axes, one for each index of the axes before, the batch.
+//! What decompositions refuse in them is reported with the matrix and a place.
 
 const std = @import("std");
 const gemm = @import("gemm.zig");
@@ -83,15 +84,45 @@ pub fn extents(view: *const View) [2]usize {
     return .{ view.dims[view.rank - 2], view.dims[view.rank - 1] };
 }
 
-/// Copies a matrix of any strides to one of rows without gaps; false when an element is not finite.
-pub fn copyFinite(comptime T: type, from: gemm.Matrix(T), to: []T, columns: usize) bool {
+/// Copies a matrix of any strides to one of rows without gaps. An element that is not finite is
+/// reported as one of matrix `index`, with its row; false then.
+pub fn copyFinite(
+    comptime T: type,
+    task: *const Task,
+    index: usize,
+    copy: struct { from: gemm.Matrix(T), to: []T, columns: usize },
+) bool {
+    const columns = copy.columns;
     if (columns == 0) return true;
-    var finite = true;
-    for (0..to.len / columns) |i| {
-        for (to[i * columns ..][0..columns], 0..) |*y, j| {
-            y.* = from.at(i, j)[0];
-            finite = finite and std.math.isFinite(y.*);
+    for (0..copy.to.len / columns) |i| {
+        const row = copy.to[i * columns ..][0..columns];
+        if (copy.from.column_stride == 1) {
+            @memcpy(row, copy.from.at(i, 0)[0..columns]);
+        } else for (row, 0..) |*y, j| {
+            y.* = copy.from.at(i, j)[0];
         }
+        if (!allFinite(T, row)) return refuse(task, .matrix_not_finite, index, i);
     }
-    return finite;
+    return true;
+}
+
+/// Whether no element is infinite or not a number.
+pub fn allFinite(comptime T: type, x: []const T) bool {
+    const width = 16;
+    const V = @Vector(width, T);
+    const most: V = @splat(std.math.floatMax(T));
+    var at: usize = 0;
+    while (at + width <= x.len) : (at += width) {
+        const v: V = x[at..][0..width].*;
+        if (!@reduce(.And, @abs(v) <= most)) return false;
+    }
+    for (x[at..]) |value| if (!std.math.isFinite(value)) return false;
+    return true;
+}
+
+/// Reports matrix `index` of the batch and a place in it; false, for the caller to go by.
+pub fn refuse(task: *const Task, code: task_types.FaultCode, index: usize, place: usize) bool {
+    const known: i64 = @intCast(@min(index, (1 << 20) - 1));
+    task.fail(code, known * (1 << 32) + @as(i64, @intCast(place)));
+    return false;
 }

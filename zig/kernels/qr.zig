@@ -14,7 +14,9 @@ fn one(comptime T: type, task: *const Task, index: usize) void {
     const batch = matrices.batchOf(view);
     const m, const n = matrices.extents(view);
     const work = matrices.partAt(T, task.out(2), index, batch);
-    _ = matrices.copyFinite(T, matrices.matrixAt(T, view, view, index), work[0 .. m * n], n);
+    const from = matrices.matrixAt(T, view, view, index);
+    const copy = work[0 .. m * n];
+    if (!matrices.copyFinite(T, task, index, .{ .from = from, .to = copy, .columns = n })) return;
     qr.factor(
         T,
         .{ .m = m, .n = n, .width = matrices.extents(task.out(0))[1] },

@@ -88,6 +88,11 @@ pub const FaultCode = enum(u32) {
     history_full,
     not_finite,
     packing_broken,
+    /// Of these the detail is the matrix's index in its batch times 2^32, and a place in it.
+    matrix_not_finite,
+    matrix_singular,
+    matrix_not_positive_definite,
+    matrix_not_converged,
 };
 
 pub const Task = extern struct {

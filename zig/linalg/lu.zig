@@ -90,21 +90,25 @@ fn eliminate(comptime T: type, a: []T, step: Step, order: []i32, outcome: *Outco
     }
 }
 
-/// X = A^-1 B from the factors; `x` (n, columns) by rows is filled from `b`.
-pub fn solve(
-    comptime T: type,
-    factors: struct { lu: []T, order: []const i32 },
-    b: gemm.Matrix(T),
-    x: struct { data: []T, columns: usize },
-    scratch: []align(64) u8,
-) void {
-    const n = factors.order.len;
-    for (factors.order, 0..) |row, i| {
+/// Right-hand sides (n, columns), by rows.
+fn Sides(comptime T: type) type {
+    return struct { data: []T, columns: usize };
+}
+
+/// x = P b
+pub fn permute(comptime T: type, order: []const i32, b: gemm.Matrix(T), x: Sides(T)) void {
+    for (order, 0..) |row, i| {
         for (x.data[i * x.columns ..][0..x.columns], 0..) |*value, j| {
             value.* = b.at(@intCast(row), j)[0];
         }
     }
-    const a = gemm.Matrix(T).rowMajor(factors.lu.ptr, n);
+}
+
+/// X = (L U)^-1 X in place, from the factors (n, n).
+pub fn solve(comptime T: type, lu: []T, x: Sides(T), scratch: []align(64) u8) void {
+    if (x.columns == 0) return;
+    const n = x.data.len / x.columns;
+    const a = gemm.Matrix(T).rowMajor(lu.ptr, n);
     for ([_]triangular.Shape{ .{ .lower = true, .unit = true }, .{ .lower = false } }) |shape| {
         triangular.solve(
             T,
