@@ -21,8 +21,11 @@ fn one(comptime T: type, task: *const Task, index: usize) void {
     const attrs = task.attr(Attrs);
     const x = matrices.partAt(T, task.out(0), index, matrices.batchOf(view));
     const right = matrices.matrixAt(T, b, b, index);
-    const copy = .{ .from = right, .to = x, .columns = columns };
-    if (!matrices.copyFinite(T, task, index, copy)) return;
+    if (!matrices.copyFinite(T, task, index, .{
+        .from = right,
+        .to = x,
+        .columns = columns,
+    })) return;
     const shape: triangular.Shape = .{ .lower = attrs.lower != 0, .unit = attrs.unit != 0 };
     const a = matrices.matrixAt(T, view, view, index);
     if (!sound(T, task, index, .{ .a = a, .n = n, .shape = shape })) return;
