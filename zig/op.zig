@@ -34,7 +34,7 @@ pub const Op = enum(u16) {
     pack_ternary,
     convert,
     matmul,
-    pack_nibbles,
+    quantize_nibbles,
     head_screen,
     head_refine,
     unpack_packed,

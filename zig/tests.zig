@@ -45,11 +45,9 @@ test {
     _ = @import("kernels/strided.zig");
     _ = @import("kernels/task.zig");
     _ = @import("kernels/take.zig");
-    _ = @import("kernels/ternarize.zig");
     _ = @import("kernels/testing.zig");
     _ = @import("kernels/unpack_packed.zig");
     _ = @import("kernels/unary.zig");
-    _ = @import("kernels/unpack_ternary.zig");
     _ = @import("linalg/vectors.zig");
     _ = @import("memory/handles.zig");
     _ = @import("memory/regions.zig");

@@ -17,7 +17,7 @@ const decomposition = none("no rule goes through this decomposition");
 
 const withoutGradient = {
   convert: storage,
-  pack_nibbles: storage,
+  quantize_nibbles: storage,
   pack_ternary: storage,
   unpack_packed: storage,
   unpack_ternary: storage,

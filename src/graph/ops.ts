@@ -182,7 +182,10 @@ export const opTable: Record<OpName, OpRule> = {
       ];
     },
   },
-  pack_nibbles: { outputs: () => [null, null, null, null], work: ([codes]) => elements(codes!) },
+  quantize_nibbles: {
+    outputs: () => [null, null, null, null, null],
+    work: ([w]) => elements(w!),
+  },
   pack_tile2: { outputs: () => [null], work: ([codes]) => elements(codes!) },
   pack_tile3: { outputs: () => [null], work: ([codes]) => elements(codes!) },
   unpack_packed: {

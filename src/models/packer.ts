@@ -62,9 +62,7 @@ export class Packer implements Disposable {
         const source = graph.state("staging", packedSize(layout, rows, cols));
         const w = graph.packedState(source, layout, [rows, cols]);
         const scaleOut = graph.output("scales", "f32", [blocks]);
-        const direct = codesTarget(graph, to);
-        const [codes] = graph.apply("unpack_ternary", [w], { into: [direct, scaleOut] });
-        if (!direct) pack(graph, codes!, to.layout);
+        graph.apply("unpack_ternary", [w], { into: [target(graph, to), scaleOut] });
       },
     );
     await program.submit({
@@ -85,12 +83,12 @@ export class Packer implements Disposable {
     const program = this.#bench.program(key, (graph) => {
       const source = graph.state("staging", Math.max(1, entry.bytes));
       const bytes = graph.stateValue(source, { dtype: "u8", dims: [entry.bytes] });
-      const direct = codesTarget(graph, to);
+      const packed = target(graph, to);
       const codes = graph.one("unpack_packed", [bytes], {
         attrs: { packing: packingNames.indexOf(packing), rows, columns: cols },
-        into: [direct],
+        into: [to.layout === "strided" ? packed : undefined],
       });
-      if (!direct) pack(graph, codes, to.layout);
+      if (isTernaryLayout(to.layout)) graph.apply(`pack_${to.layout}`, [codes], { into: [packed] });
     });
     try {
       await program.submit({ regions: { staging, packed: to }, signal: this.#signal });
@@ -136,10 +134,8 @@ export class Packer implements Disposable {
       (graph) => {
         const source = graph.state("staging", rows * cols * elementSizes[dtype]);
         const w = graph.stateValue(source, { dtype, dims: [rows, cols] });
-        const direct = codesTarget(graph, to);
         const operands = [w, graph.input("scale", "f32", [1])];
-        const codes = graph.one("ternarize", operands, { into: [direct] });
-        if (!direct) pack(graph, codes, to.layout);
+        graph.apply("ternarize", operands, { into: [target(graph, to)] });
       },
     );
     await program.submit({
@@ -201,20 +197,16 @@ export class Packer implements Disposable {
   }
 }
 
-/** Where codes go that are wanted as they are, an i8 each; undefined when they are to be packed. */
-function codesTarget(graph: Graph, { layout, shape }: Weight): Value | undefined {
-  if (layout !== "strided") return undefined;
+/** The state "packed", where a matrix goes: codes as they are, an i8 each, or a packing. */
+function target(graph: Graph, { layout, shape }: Weight): Value {
   const [rows, cols] = shape as [number, number];
-  return graph.stateValue(graph.state("packed", rows * cols), { dtype: "i8", dims: [rows, cols] });
-}
-
-/** Records the packing of codes into the state "packed". */
-function pack(graph: Graph, codes: Value, layout: LayoutName): void {
+  if (layout === "strided") {
+    const codes = graph.state("packed", rows * cols);
+    return graph.stateValue(codes, { dtype: "i8", dims: [rows, cols] });
+  }
   if (!isTernaryLayout(layout)) throw new Error(`no ternary product reads ${layout}`);
-  const [rows, cols] = codes.dims as [number, number];
   const packed = graph.state("packed", packedSize(layout, rows, cols));
-  const into = [graph.packedState(packed, layout, [rows, cols])];
-  graph.apply(`pack_${layout}`, [codes], { into });
+  return graph.packedState(packed, layout, [rows, cols]);
 }
 
 /** Int8 codes of rows of `w`, packed, and each row's numbers, into states of these names. */
@@ -224,9 +216,6 @@ function recordInt8Planes(graph: Graph, w: Value, [rows, cols]: [number, number]
     graph.packedState(graph.state(name, size), "nibble4", [rows, cols]);
   const vector = (name: string): Value =>
     graph.stateValue(graph.state(name, rows * 4), { dtype: "f32", dims: [rows] });
-  const into = [undefined, vector("scales")];
-  const [codes] = graph.apply("quantize_rows", [w], { attrs: { levels: 127 }, into });
-  graph.apply("pack_nibbles", [codes!], {
-    into: [plane("high"), plane("low"), vector("centre"), vector("spread")],
-  });
+  const vectors = ["scales", "centre", "spread"].map(vector);
+  graph.apply("quantize_nibbles", [w], { into: [plane("high"), plane("low"), ...vectors] });
 }

@@ -1,6 +1,6 @@
 // Written by `zig build abi` from zig/abi.zig. Do not edit.
 
-export const abiHash = 0xf4034cab;
+export const abiHash = 0xb3f5c791;
 export const blobMagic = 0x504e5442;
 export const noSym = 0xffff;
 export const noSlot = 0xffffffff;
@@ -116,7 +116,7 @@ export const Op = {
   pack_ternary: 28,
   convert: 29,
   matmul: 30,
-  pack_nibbles: 31,
+  quantize_nibbles: 31,
   head_screen: 32,
   head_refine: 33,
   unpack_packed: 34,

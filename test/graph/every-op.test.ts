@@ -22,7 +22,7 @@ const rowless = [
   "pack_tile2",
   "pack_tile3",
   "pack_ternary",
-  "pack_nibbles",
+  "quantize_nibbles",
   "unpack_packed",
   "scatter_add",
   "place",

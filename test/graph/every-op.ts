@@ -44,10 +44,11 @@ const recorders: Record<OpName, (recording: Recording) => void> = {
     const x = r.input("x", "i16", [r.rows, width]);
     r.one([x, r.scale(), ...r.planes(), r.fixed("wa", outputs)]);
   },
-  pack_nibbles: (r) => {
-    const codes = r.input("codes", "i8", [outputs, width]);
-    const vectors = ["centre", "spread"].map((name) => r.graph.output(name, "f32", [outputs]));
-    r.into([codes], [r.packed("nibble4", "high"), r.packed("nibble4", "low"), ...vectors]);
+  quantize_nibbles: (r) => {
+    const w = r.fixed("w", outputs, width);
+    const names = ["scales", "centre", "spread"];
+    const vectors = names.map((name) => r.graph.output(name, "f32", [outputs]));
+    r.into([w], [r.packed("nibble4", "high"), r.packed("nibble4", "low"), ...vectors]);
   },
   head_screen: (r) => {
     const [high] = r.planes();

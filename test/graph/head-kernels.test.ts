@@ -1,9 +1,9 @@
 /**
- * pack_nibbles, head_screen and head_refine as Programs: whatever is drawn, the screened head gives
- * the same bits as the full one.
+ * quantize_nibbles, head_screen and head_refine as Programs: whatever is drawn, the screened head
+ * gives the same bits as the full one.
  */
 import { describe, expect, test } from "bun:test";
-import { dimOf, Graph } from "../../src/graph/index.ts";
+import { Graph } from "../../src/graph/index.ts";
 import { recordInt8Head } from "../../src/models/index.ts";
 import { packNibble4 } from "../../src/quant/index.ts";
 import { everywhere, floats } from "./everywhere.ts";
@@ -16,7 +16,7 @@ import {
   type OwnedHead,
   recordProbabilities,
 } from "./random-head.ts";
-import { integers, normals, rowOf } from "./reference.ts";
+import { integers, normals, quantizeRow, rowOf } from "./reference.ts";
 
 const shape: HeadShape = { rows: 1003, columns: 200 };
 
@@ -187,29 +187,32 @@ test("sampling refuses activations that are not finite, screened or not", async 
   }
 });
 
-test("pack_nibbles equals the definition, padding included", async () => {
+test("quantize_nibbles equals the definitions, padding included", async () => {
   for (const [rows, columns] of [
     [1, 1],
     [4, 128],
     [7, 129],
     [30, 64],
+    // More columns than are decoded at a time.
+    [2, 5000],
   ] as const) {
-    const codes = Int8Array.from(integers(rows * columns, 5, [-128, 127]));
+    const x = normals(rows * columns, rows, 0.2);
+    x.fill(0, 0, Math.floor(columns / 2));
+    const quantized = Array.from({ length: rows }, (_, row) =>
+      quantizeRow(rowOf(x, row, { width: columns }), 127),
+    );
+    const codes = Int8Array.from(quantized.flatMap(({ q }) => q));
     const want = packNibble4(codes, rows, columns);
     const graph = new Graph();
     const plane = (name: string) =>
       graph.packedState(graph.state(name, want.high.length), "nibble4", [rows, columns]);
-    const into = [
-      plane("high"),
-      plane("low"),
-      graph.output("centre", "f32", [rows]),
-      graph.output("spread", "f32", [rows]),
-    ];
-    const input = graph.input("codes", "i8", [dimOf(rows), columns]);
-    graph.apply("pack_nibbles", [input], { into });
-    const got = await everywhere(graph, { inputs: { codes } });
+    const vectors = ["scales", "centre", "spread"].map((name) => graph.output(name, "f32", [rows]));
+    const input = graph.input("x", "f32", [rows, columns]);
+    graph.apply("quantize_nibbles", [input], { into: [plane("high"), plane("low"), ...vectors] });
+    const got = await everywhere(graph, { inputs: { x } });
     expect(got.high).toEqual(want.high);
     expect(got.low).toEqual(want.low);
+    expect([...floats(got.scales!)]).toEqual(quantized.map(({ a }) => a));
     expect(floats(got.centre!)).toEqual(want.centre);
     expect(floats(got.spread!)).toEqual(want.spread);
   }

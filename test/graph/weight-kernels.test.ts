@@ -13,7 +13,7 @@ import {
   roundHalfEven,
 } from "../../src/quant/index.ts";
 import { randomTernary } from "../quant/random-ternary.ts";
-import { everywhere, floats, regionOf } from "./everywhere.ts";
+import { everywhere, floats, type Results, regionOf } from "./everywhere.ts";
 import { fromBf16, normals, rowOf, toBf16, toF16 } from "./reference.ts";
 
 const units = join(import.meta.dir, "../fixtures/units");
@@ -152,7 +152,11 @@ describe("abs_stats and ternarize", () => {
         const w = graph.constant(weight);
         graph.one("abs_stats", [w], { into: [graph.output("stats", "f64", [rows, 3])] });
         const codes = graph.output("codes", "i8", [rows, width]);
-        graph.one("ternarize", [w, graph.input("scale", "f32", [1])], { into: [codes] });
+        const operands = [w, graph.input("scale", "f32", [1])];
+        graph.one("ternarize", operands, { into: [codes] });
+        for (const packing of tileNames) {
+          graph.apply("ternarize", operands, { into: [tilesOf(graph, packing, [rows, width])] });
+        }
         const scale = Math.fround(0.04);
         const got = await everywhere(graph, { inputs: { scale: Float32Array.of(scale) } });
         const exact = kinds[dtype].load(content);
@@ -160,7 +164,9 @@ describe("abs_stats and ternarize", () => {
         const want = [...exact].map((value) =>
           Math.max(-1, Math.min(1, roundHalfEven(Math.fround(value * inverse)))),
         );
-        expect([...new Int8Array(got.codes!.buffer)]).toEqual(want.map((code) => code + 0));
+        const made = new Int8Array(got.codes!.buffer);
+        expect([...made]).toEqual(want.map((code) => code + 0));
+        expectTiles(got, made, [rows, width]);
         for (let row = 0; row < rows; row += 1) {
           const values = [...rowOf(exact, row, { width })].map(Math.abs);
           const [sum, largest, smallest] = new Float64Array(got.stats!.buffer).subarray(3 * row);
@@ -180,7 +186,35 @@ interface Packed {
   shape: [number, number];
 }
 
-/** Codes and scales of a packed matrix, and its tile2 packing. */
+const scale = 0.0371;
+
+/** The definitions of the checkpoint packings. */
+const packers: Partial<
+  Record<LayoutName, (codes: Int8Array, shape: [number, number]) => Uint8Array>
+> = {
+  tq1_0: (codes) => encodeTq1_0(codes, scale),
+  tq2_0: (codes) => encodeTq2_0(codes, scale),
+  i2_s_128: (codes) => encodeI2_S(codes, scale),
+  i2_s_64: (codes) => encodeI2_S(codes, scale, 64),
+  hf_ternary: (codes, shape) => packHfTernary(codes, shape),
+};
+
+const tilePackings = { tile2: packTile2, tile3: packTile3 } as const;
+const tileNames = ["tile2", "tile3"] as const;
+
+/** A state that takes a matrix as tiles. */
+function tilesOf(graph: Graph, packing: (typeof tileNames)[number], shape: [number, number]) {
+  return graph.packedState(graph.state(packing, packedSize(packing, ...shape)), packing, shape);
+}
+
+/** Expects tiles of both packings, by name among the results, to be those of the codes. */
+function expectTiles(got: Results, codes: Int8Array, shape: [number, number]): void {
+  for (const packing of tileNames) {
+    expect(got[packing]).toEqual(new Uint8Array(tilePackings[packing](codes, ...shape)));
+  }
+}
+
+/** Codes and scales of a packed matrix, and what it becomes straight as tiles. */
 async function unpack({ layout, bytes, shape }: Packed) {
   using region = regionOf(bytes, 1);
   const graph = new Graph();
@@ -190,15 +224,13 @@ async function unpack({ layout, bytes, shape }: Packed) {
   const codes = graph.output("codes", "i8", shape);
   const scales = graph.output("scales", "f32", [blockCount]);
   graph.apply("unpack_ternary", [w], { into: [codes, scales] });
-  const size = Math.ceil(shape[0] / 32) * Math.ceil(shape[1] / 16) * 128;
-  const tiles = graph.packedState(graph.state("tiles", size), "tile2", shape);
-  graph.apply("pack_tile2", [codes], { into: [tiles] });
+  for (const packing of tileNames) {
+    const again = graph.output(`${packing} scales`, "f32", [blockCount]);
+    graph.apply("unpack_ternary", [w], { into: [tilesOf(graph, packing, shape), again] });
+  }
   const got = await everywhere(graph);
-  return {
-    codes: new Int8Array(got.codes!.buffer),
-    scales: floats(got.scales!),
-    tiles: got.tiles!,
-  };
+  for (const packing of tileNames) expect(got[`${packing} scales`]).toEqual(got.scales!);
+  return { codes: new Int8Array(got.codes!.buffer), scales: floats(got.scales!), got };
 }
 
 describe("unpack_ternary and pack_tile2", () => {
@@ -209,8 +241,32 @@ describe("unpack_ternary and pack_tile2", () => {
       const want = Int8Array.from(ternary.flat());
       expect(got.codes).toEqual(want);
       expect(got.scales).toEqual(Float32Array.of(1));
-      expect(got.tiles).toEqual(new Uint8Array(packTile2(want, ...shape)));
+      expectTiles(got.got, want, shape);
     }
+  });
+
+  test("unpack_ternary: rows of several strips and blocks become the tiles of their codes", async () => {
+    for (const [layout, shape] of [
+      // Rows that four does not divide, and ends inside of tiles.
+      ["hf_ternary", [70, 1300]],
+      ["hf_ternary", [37, 645]],
+      ["tq1_0", [33, 2816]],
+      ["tq2_0", [65, 1536]],
+      ["i2_s_128", [48, 1320]],
+      ["i2_s_64", [34, 1504]],
+    ] as [LayoutName, [number, number]][]) {
+      const codes = new Int8Array(randomTernary(shape[0] * shape[1], shape[0]));
+      const bytes = new Uint8Array(packers[layout]!(codes, shape));
+      const { codes: unpacked, got } = await unpack({ layout, bytes, shape });
+      expect(unpacked).toEqual(codes);
+      expectTiles(got, codes, shape);
+    }
+  });
+
+  test("two bits of 3 are code 2 alone, and weight 1 in tiles", async () => {
+    const got = await unpack({ layout: "hf_ternary", bytes: Uint8Array.of(0xe4), shape: [4, 1] });
+    expect(got.codes).toEqual(Int8Array.of(-1, 0, 1, 2));
+    expectTiles(got.got, Int8Array.of(-1, 0, 1, 1), [4, 1]);
   });
 
   for (const one of packing.gguf_blocks) {
@@ -229,7 +285,7 @@ describe("unpack_ternary and pack_tile2", () => {
             const isZero = want.subarray(index * 256, (index + 1) * 256).every((code) => !code);
             expect(value).toBe(isZero ? 0 : Math.fround(scale));
           });
-          expect(got.tiles).toEqual(new Uint8Array(packTile2(want, ...shape)));
+          expectTiles(got.got, want, shape);
         }
       }
     });
@@ -245,21 +301,14 @@ describe("unpack_ternary and pack_tile2", () => {
           const got = await unpack({ layout, bytes: Uint8Array.fromHex(hex), shape });
           expect(got.codes).toEqual(want);
           expect(got.scales).toEqual(Float32Array.of(one.scale));
+          expectTiles(got.got, want, shape);
         }
       }
     });
   }
 
   test("pack_ternary: checkpoint packings equal the reference byte for byte", async () => {
-    const scale = 0.0371;
-    const references = {
-      tq1_0: (codes: Int8Array) => encodeTq1_0(codes, scale),
-      tq2_0: (codes: Int8Array) => encodeTq2_0(codes, scale),
-      i2_s_128: (codes: Int8Array) => encodeI2_S(codes, scale),
-      i2_s_64: (codes: Int8Array) => encodeI2_S(codes, scale, 64),
-      hf_ternary: (codes: Int8Array, shape: [number, number]) => packHfTernary(codes, shape),
-    };
-    for (const [layout, reference] of Object.entries(references)) {
+    for (const [layout, reference] of Object.entries(packers)) {
       const shape: [number, number] = layout === "hf_ternary" ? [13, 37] : [3, 768];
       const codes = randomTernary(shape[0] * shape[1], 5);
       codes.fill(0, 0, 300);
@@ -281,12 +330,12 @@ describe("unpack_ternary and pack_tile2", () => {
       [32, 20],
       [33, 112],
       [70, 130],
+      [35, 1350],
     ] as const) {
       const graph = new Graph();
       const codes = graph.input("codes", "i8", [rows, columns + 3]).slice(1, 2, columns);
-      for (const packing of ["tile2", "tile3"] as const) {
-        const state = graph.state(packing, packedSize(packing, rows, columns));
-        const into = [graph.packedState(state, packing, [rows, columns])];
+      for (const packing of tileNames) {
+        const into = [tilesOf(graph, packing, [rows, columns])];
         graph.apply(`pack_${packing}`, [codes], { into });
       }
       const wide = randomTernary(rows * (columns + 3), rows);
@@ -295,8 +344,7 @@ describe("unpack_ternary and pack_tile2", () => {
         const row = Math.floor(index / columns);
         return wide[row * (columns + 3) + 2 + (index % columns)]!;
       });
-      expect(got.tile2).toEqual(packTile2(flat, rows, columns));
-      expect(got.tile3).toEqual(packTile3(flat, rows, columns));
+      expectTiles(got, flat, [rows, columns]);
     }
   });
 });

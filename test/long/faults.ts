@@ -110,9 +110,9 @@ export const faults: Fault[] = [
   },
   {
     name: "two columns of a packed tile change places",
-    file: "zig/kernels/pack_tiles.zig",
-    find: "row[4] << 2 | row[8] << 4",
-    replace: "row[8] << 2 | row[4] << 4",
+    file: "zig/kernels/tile_strips.zig",
+    find: "codes[1] << @splat(2) | codes[2] << @splat(4)",
+    replace: "codes[2] << @splat(2) | codes[1] << @splat(4)",
     tests: [states],
   },
   {

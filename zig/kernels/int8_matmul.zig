@@ -106,7 +106,7 @@ pub inline fn logitOf(sum: i32, inverse: f32, weight_a: f32) f32 {
 }
 
 const testing = @import("testing.zig");
-const pack_nibbles = @import("pack_nibbles.zig");
+const quantize_nibbles = @import("quantize_nibbles.zig");
 
 /// Both planes of some rows, packed.
 pub const TestPlanes = struct {
@@ -134,14 +134,12 @@ pub const TestPlanes = struct {
             .centre = try gpa.alloc(f32, rows),
             .spread = try gpa.alloc(f32, rows),
         };
-        const inputs = [_]View{testing.dense(i8, codes, &.{ rows, columns })};
-        const outputs = [_]View{
-            packed_planes.high,
-            packed_planes.low,
-            testing.dense(f32, packed_planes.centre, &.{rows}),
-            testing.dense(f32, packed_planes.spread, &.{rows}),
-        };
-        _ = testing.run(&pack_nibbles.run, &inputs, &outputs, {}, .{});
+        for (0..blocks * block_rows) |row| {
+            const w = if (row < rows) codes[row * columns ..][0..columns] else &.{};
+            quantize_nibbles.packRow(row, w, &packed_planes.high, &packed_planes.low);
+            if (row >= rows) continue;
+            packed_planes.centre[row], packed_planes.spread[row] = quantize_nibbles.measure(w);
+        }
         return packed_planes;
     }
 };

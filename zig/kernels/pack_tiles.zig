@@ -2,111 +2,45 @@
 //! reads them: `tile2` with two bits a weight, `tile3` with five weights a byte.
 //!
 //! Input: codes i8 (N, K). Output: w tile2 or tile3 (N, K), its padding written as weight 0. Values
-//! outside -1..1 are taken as their sign. Workers take blocks of 32 rows.
+//! outside -1..1 are taken as their sign. Units of work: blocks of 32 rows.
 //! Formats: docs/formats/tile2.md and tile3.md.
 
 const std = @import("std");
-const tile3_codes = @import("tile3.zig");
-const tiles = @import("ternary_tiles.zig");
+const strips = @import("tile_strips.zig");
 const Task = @import("task.zig").Task;
 const View = @import("task.zig").View;
 
-const block_rows = tiles.block_rows;
-const tile_size = tiles.tile_size;
-
-pub fn tile2(task: *const Task) callconv(.c) void {
-    pack(.tile2, task);
+pub fn run(task: *const Task) callconv(.c) void {
+    packRows(task, task.out(0), Codes{ .view = task.in(0) });
 }
 
-pub fn tile3(task: *const Task) callconv(.c) void {
-    pack(.tile3, task);
-}
-
-fn pack(comptime packing: tiles.Packing, task: *const Task) void {
-    const codes = task.in(0);
-    const w = task.out(0);
-    std.debug.assert(packing == tiles.Packing.of(w.layout));
-    const share = task.share((codes.dims[0] + block_rows - 1) / block_rows);
-    const across = packing.tilesAcross(codes.dims[1]);
-    for (share.start..share.end) |block| {
-        for (0..across) |tile| {
-            const target = (w.data + (block * across + tile) * tile_size)[0..tile_size];
-            const is_whole = (block + 1) * block_rows <= codes.dims[0] and
-                (tile + 1) * packing.columns() <= codes.dims[1];
-            if (is_whole) {
-                packWhole(packing, codes, .{ block, tile }, target);
-            } else {
-                packTile(packing, codes, .{ block, tile }, target);
-            }
-        }
+/// Packs all of `w`; see `tile_strips.packBlock` for the source of its rows.
+pub fn packRows(task: *const Task, w: *const View, source: anytype) void {
+    const scratch: *strips.Scratch = @ptrCast(task.scratch);
+    std.debug.assert(task.scratch_size >= @sizeOf(strips.Scratch));
+    const blocks = (w.dims[0] + strips.block_rows - 1) / strips.block_rows;
+    var units = task.units(blocks, 1);
+    while (units.next()) |range| {
+        for (range.start..range.end) |block| strips.packBlock(w, block, source, scratch);
     }
 }
 
-/// Rows of a tile that are encoded together: a vector of bytes.
-const rows_together = 16;
-const Bytes = @Vector(4 * rows_together, u8);
+const width = 64;
+const Weights = @Vector(width, i8);
 
-/// Packs a tile that lies inside of the matrix, without a branch: the codes of columns 4 g to
-/// 4 g + 3 are a word of each row, and the bytes of the words are packed side by side.
-fn packWhole(
-    comptime packing: tiles.Packing,
-    codes: *const View,
-    at: [2]usize,
-    target: *[tile_size]u8,
-) void {
-    const words = comptime packing.columns() / 4;
-    const column_first = at[1] * packing.columns();
-    for (0..block_rows / rows_together) |part| {
-        var planes: [words][rows_together][4]u8 = undefined;
-        for (0..rows_together) |r| {
-            const row = codes.row(i8, at[0] * block_rows + part * rows_together + r);
-            inline for (0..words) |g| planes[g][r] = @bitCast(row[column_first + 4 * g ..][0..4].*);
+const Codes = struct {
+    view: *const View,
+
+    pub fn read(source: Codes, row: usize, column: usize, codes: []u8) void {
+        const one: Weights = @splat(1);
+        const weights = source.view.row(i8, row)[column..][0..codes.len];
+        var at: usize = 0;
+        while (at + width <= codes.len) : (at += width) {
+            const signs = @min(@max(@as(Weights, weights[at..][0..width].*), -one), one);
+            codes[at..][0..width].* = @bitCast(signs + one);
         }
-        var digits: [words]Bytes = undefined;
-        inline for (0..words) |g| digits[g] = digitsOf(@bitCast(planes[g]));
-        const encoded: [4 * rows_together]u8 = switch (packing) {
-            .tile2 => digits[0] | digits[1] << @splat(2) | digits[2] << @splat(4) |
-                digits[3] << @splat(6),
-            .tile3 => tile3_codes.encodeBytes(4 * rows_together, digits),
-        };
-        target[part * encoded.len ..][0..encoded.len].* = encoded;
-    }
-}
-
-/// Weights -1, 0, 1 as 0, 1, 2; others by their sign.
-fn digitsOf(weights: @Vector(4 * rows_together, i8)) Bytes {
-    const one: @Vector(4 * rows_together, i8) = @splat(1);
-    return @bitCast(@min(@max(weights, -one), one) + one);
-}
-
-/// Packs the tile at (block, tile) of the matrix; rows and columns past its end are weight 0.
-fn packTile(
-    comptime packing: tiles.Packing,
-    codes: *const View,
-    at: [2]usize,
-    target: *[tile_size]u8,
-) void {
-    const row_first = at[0] * block_rows;
-    const column_first = at[1] * packing.columns();
-    const columns: usize = @min(packing.columns(), codes.dims[1] - column_first);
-    for (0..block_rows) |r| {
-        var row: [packing.columns()]u8 = @splat(1);
-        if (row_first + r < codes.dims[0]) {
-            const source = codes.row(i8, row_first + r)[column_first..][0..columns];
-            for (row[0..columns], source) |*code, weight| {
-                code.* = @intCast(@as(i8, 1) + std.math.sign(weight));
-            }
-        }
-        for (target[r * 4 ..][0..4], 0..) |*byte, j| {
-            byte.* = encode(packing, row[j..]);
+        for (codes[at..], weights[at..]) |*code, weight| {
+            code.* = @intCast(@as(i8, 1) + std.math.sign(weight));
         }
     }
-}
-
-/// The byte of every fourth code.
-fn encode(comptime packing: tiles.Packing, row: []const u8) u8 {
-    return switch (packing) {
-        .tile2 => row[0] | row[4] << 2 | row[8] << 4 | row[12] << 6,
-        .tile3 => tile3_codes.encode(.{ row[0], row[4], row[8], row[12], row[16] }),
-    };
-}
+};

@@ -17,6 +17,7 @@ pub const Attrs = extern struct { levels: u32 };
 
 /// Columns decoded at a time where x is not f32.
 const piece_count = 4096;
+pub const Piece = [piece_count]f32;
 
 comptime {
     std.debug.assert(piece_count % blocks.column_step == 0);
@@ -24,30 +25,41 @@ comptime {
 
 pub fn run(task: *const Task) callconv(.c) void {
     const levels: f32 = @floatFromInt(task.attr(Attrs).levels);
-    const share = task.share(task.in(0).dims[0]);
+    const decoded: *Piece = @ptrCast(task.scratch);
+    const x = task.in(0);
+    const q = task.out(0);
+    const a = task.out(1).ptr(f32);
+    const share = task.share(x.dims[0]);
     for (share.start..share.end) |index| {
-        switch (task.out(0).dtype) {
-            .i8 => quantizeRow(i8, task, index, levels),
-            .i16 => quantizeRow(i16, task, index, levels),
+        a[index] = switch (q.dtype) {
+            .i8 => quantizeRow(i8, x, index, q.row(i8, index), levels, decoded),
+            .i16 => quantizeRow(i16, x, index, q.row(i16, index), levels, decoded),
             else => unreachable,
-        }
+        };
     }
 }
 
-fn quantizeRow(comptime T: type, task: *const Task, index: usize, levels: f32) void {
-    const x = task.in(0);
-    const q = task.out(0).row(T, index);
-    const decoded: *[piece_count]f32 = @ptrCast(task.scratch);
+/// Quantizes one row of x to `q` and returns its a.
+pub fn quantizeRow(
+    comptime T: type,
+    x: *const View,
+    index: usize,
+    q: []T,
+    levels: f32,
+    decoded: *Piece,
+) f32 {
     var largest = lanes.zero;
+    var piece: []const f32 = &.{};
     var start: usize = 0;
     while (start < q.len) : (start += piece_count) {
-        largest = magnitude(pieceOf(x, index, start, decoded), largest);
+        piece = pieceOf(x, index, start, decoded);
+        largest = magnitude(piece, largest);
     }
     const a = factorOf(lanes.foldMax(largest), levels);
-    task.out(1).ptr(f32)[index] = a;
     start = 0;
     while (start < q.len) : (start += piece_count) {
-        const piece = pieceOf(x, index, start, decoded);
+        // A row of one piece is decoded already.
+        if (q.len > piece_count) piece = pieceOf(x, index, start, decoded);
         var i: usize = 0;
         while (i < piece.len) : (i += lanes.width) {
             const left = piece.len - i;
@@ -55,10 +67,11 @@ fn quantizeRow(comptime T: type, task: *const Task, index: usize, levels: f32) v
             storeQuantized(T, q.ptr + start + i, values, a, levels, left);
         }
     }
+    return a;
 }
 
 /// Columns `start..` of a row: in place where they are aligned f32, else decoded.
-fn pieceOf(x: *const View, index: usize, start: usize, decoded: *[piece_count]f32) []const f32 {
+fn pieceOf(x: *const View, index: usize, start: usize, decoded: *Piece) []const f32 {
     const count = @min(piece_count, x.dims[1] - start);
     const in_place = x.layout == .strided and x.dtype == .f32 and
         @intFromPtr(x.data) % @alignOf(f32) == 0;

@@ -1,12 +1,13 @@
-//! Float weights to ternary codes:
+//! Float weights to ternary ones:
 //! codes[n, k] = clip(round_half_even(w[n, k] * (1 / scale)), -1, 1).
 //!
-//! Inputs: w (N, K) f32, f16 or bf16 of any alignment, scale f32 (1). Output: codes i8 (N, K).
-//! Rounding half to even sends exactly +-0.5 to 0, so a code is (v > 0.5) - (v < -0.5); what is
-//! not a number becomes 0. Workers take rows.
+//! Inputs: w (N, K) f32, f16 or bf16 of any alignment, scale f32 (1). Output: codes (N, K), i8
+//! rows, tile2 or tile3. Rounding half to even sends exactly +-0.5 to 0, so a code is
+//! (v > 0.5) - (v < -0.5); what is not a number becomes 0. Units of work: rows, or 32 rows.
 
 const std = @import("std");
 const lanes = @import("lanes.zig");
+const pack_tiles = @import("pack_tiles.zig");
 const Task = @import("task.zig").Task;
 const View = @import("task.zig").View;
 
@@ -24,24 +25,47 @@ pub fn run(task: *const Task) callconv(.c) void {
 
 fn runTyped(comptime T: type, task: *const Task) void {
     const w = task.in(0);
-    const columns = w.dims[1];
-    const inverse = lanes.splat(1 / task.in(1).ptr(f32)[0]);
+    const rows: Rows(T) = .{ .w = w, .inverse = lanes.splat(1 / task.in(1).ptr(f32)[0]) };
+    if (task.out(0).layout != .strided) return pack_tiles.packRows(task, task.out(0), rows);
     const share = task.share(w.dims[0]);
-    for (share.start..share.end) |n| {
-        const offset = @as(i64, @intCast(n)) * w.strides[0];
-        const source = w.loose(T) + @as(usize, @intCast(offset));
-        const codes = task.out(0).row(i8, n);
-        var k: usize = 0;
-        while (k + width <= columns) : (k += width) {
-            codes[k..][0..width].* = round(lanes.load(T, source + k) * inverse);
-        }
-        if (k == columns) continue;
-        const last: [width]i8 = round(lanes.loadTail(T, source + k, columns - k) * inverse);
-        @memcpy(codes[k..], last[0 .. columns - k]);
-    }
+    for (share.start..share.end) |n| rows.round(i8, 0, n, 0, task.out(0).row(i8, n));
 }
 
-inline fn round(v: lanes.F32) Codes {
+fn Rows(comptime T: type) type {
+    return struct {
+        w: *const View,
+        inverse: lanes.F32,
+
+        /// Codes of a row plus one.
+        pub fn read(rows: @This(), row: usize, column: usize, codes: []u8) void {
+            rows.round(u8, 1, row, column, codes);
+        }
+
+        inline fn round(
+            rows: @This(),
+            comptime Code: type,
+            comptime plus: i8,
+            row: usize,
+            column: usize,
+            codes: []Code,
+        ) void {
+            const offset = @as(i64, @intCast(row)) * rows.w.strides[0];
+            const source = rows.w.loose(T) + @as(usize, @intCast(offset)) + column;
+            const more: Codes = @splat(plus);
+            var k: usize = 0;
+            while (k + width <= codes.len) : (k += width) {
+                const rounded = roundOne(lanes.load(T, source + k) * rows.inverse) + more;
+                codes[k..][0..width].* = @as(@Vector(width, Code), @bitCast(rounded));
+            }
+            if (k == codes.len) return;
+            const left = lanes.loadTail(T, source + k, codes.len - k) * rows.inverse;
+            const last: [width]Code = @bitCast(roundOne(left) + more);
+            @memcpy(codes[k..], last[0 .. codes.len - k]);
+        }
+    };
+}
+
+inline fn roundOne(v: lanes.F32) Codes {
     const one: Codes = @splat(1);
     const none: Codes = @splat(0);
     const positive = @select(i8, v > lanes.splat(0.5), one, none);

@@ -200,10 +200,7 @@ fn packedCodes(gpa: std.mem.Allocator, case: Case, codes: []const i8) !View {
     };
     const w = testing.packedRows(layout, bytes, case.rows, case.columns);
     const inputs = [_]View{testing.dense(i8, codes, &.{ case.rows, case.columns })};
-    switch (case.packing) {
-        .tile2 => try testing.runSplit(&pack_tiles.tile2, &inputs, &.{w}, {}, &.{bytes}),
-        .tile3 => try testing.runSplit(&pack_tiles.tile3, &inputs, &.{w}, {}, &.{bytes}),
-    }
+    try testing.runSplit(&pack_tiles.run, &inputs, &.{w}, {}, &.{bytes});
     return w;
 }
 

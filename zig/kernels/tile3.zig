@@ -25,22 +25,36 @@ pub fn encode(codes: [5]u8) u8 {
     return 0xf0 | codes[4];
 }
 
-/// `encode` for as many bytes side by side.
-pub fn encodeBytes(comptime count: usize, codes: [5]@Vector(count, u8)) @Vector(count, u8) {
-    const Bytes = @Vector(count, u8);
-    const three: Bytes = @splat(3);
-    const nine: Bytes = @splat(9);
+/// `encode` for words of four bytes each, side by side.
+pub inline fn encodeWords(
+    comptime count: usize,
+    codes: [5]@Vector(count, u32),
+) @Vector(count, u32) {
+    const Words = @Vector(count, u32);
+    const Bytes = @Vector(4 * count, u8);
     const sixteen: Bytes = @splat(16);
-    const c = codes[0] + three * codes[1] + nine * codes[3];
-    const rest = (c -% sixteen) *% three +% codes[2];
-    const upper = codes[4] << @splat(6);
-    const regular = upper | codes[2] << @splat(4) | c;
+    // No code leaves its byte: the largest shifted is 2 << 6.
+    const g: [5]Bytes = .{
+        @bitCast(codes[0]),
+        @bitCast(codes[1]),
+        @bitCast(codes[2]),
+        @bitCast(codes[3]),
+        @bitCast(codes[4]),
+    };
+    const eight_g3: Bytes = @bitCast(codes[3] << @as(Words, @splat(3)));
+    const upper: Bytes = @bitCast(codes[4] << @as(Words, @splat(6)));
+    const c = g[0] +% (g[1] +% g[1]) +% (g[1] +% g[3]) +% eight_g3;
+    const above = c -% sixteen;
+    const rest = above +% (above +% above) +% g[2];
+    const third: Bytes = @bitCast(codes[2] << @as(Words, @splat(4)));
+    const fifth: Bytes = @bitCast(codes[4] << @as(Words, @splat(4)));
+    const regular = upper | third | c;
     const low_rest = upper | @as(Bytes, @splat(0x30)) | rest;
-    const high_rest = @as(Bytes, @splat(0xc0)) | codes[4] << @splat(4) | (rest -% sixteen);
-    const last = @as(Bytes, @splat(0xf0)) | codes[4];
+    const high_rest = @as(Bytes, @splat(0xc0)) | fifth | (rest -% sixteen);
+    const last = @as(Bytes, @splat(0xf0)) | g[4];
     const upto_last = @select(u8, rest < @as(Bytes, @splat(32)), high_rest, last);
     const irregular = @select(u8, rest < sixteen, low_rest, upto_last);
-    return @select(u8, c < sixteen, regular, irregular);
+    return @bitCast(@select(u8, c < sixteen, regular, irregular));
 }
 
 /// The definition; bytes that do not occur stand for anything.
@@ -281,9 +295,10 @@ test "encode: the 243 combinations have 243 bytes, which decode to them" {
         const byte = encode(codes);
         try std.testing.expect(byte < 243 and !seen[byte]);
         seen[byte] = true;
-        var planes: [5]@Vector(4, u8) = undefined;
-        for (&planes, codes) |*plane, code| plane.* = @splat(code);
-        try std.testing.expectEqual(@as(@Vector(4, u8), @splat(byte)), encodeBytes(4, planes));
+        var words: [5]@Vector(2, u32) = undefined;
+        for (&words, codes) |*word, code| word.* = @splat(@as(u32, code) * 0x01010101);
+        const bytes: [8]u8 = @bitCast(encodeWords(2, words));
+        try std.testing.expectEqual(@as([8]u8, @splat(byte)), bytes);
         const four = codes[0] | codes[1] << 2 | codes[2] << 4 | codes[3] << 6;
         try std.testing.expectEqual(Decoded{ .four = four, .fifth = codes[4] }, decode(byte));
     }

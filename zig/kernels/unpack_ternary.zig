@@ -1,137 +1,166 @@
-//! Ternary weights in the packings of checkpoints to codes -1, 0, 1 and the scales stored beside.
+//! Ternary weights in the packings of checkpoints to codes -1, 0, 1, or straight to the packings
+//! that the matrix product reads, and the scales stored beside.
 //!
-//! Input: w (N, K) in layout hf_ternary, tq1_0, tq2_0, i2_s_128 or i2_s_64. Outputs: codes i8
-//! (N, K), scales f32: one a block of 256 for TQ, the trailing one for I2_S, 1 for Hugging Face.
-//!
-//! hf_ternary: u8 (ceil(N / 4), K); quarter j of the rows in bits 2j, 2j + 1.
-//! tq2_0: 64 bytes, each 32 of them four times 32 weights from the lowest bits up; f16 scale.
-//! tq1_0: 48 bytes of five base-3 digits (32 of them, then 16), 4 bytes of four; f16 scale.
-//! i2_s: over the whole matrix, blocks of 128 (64) weights in 32 (16) bytes, quarters of the block
-//! from the highest bits down; f32 scale after the last block.
-//! A code is weight + 1. Two bits of 3, which no writer makes, come out as 2. Workers take rows.
+//! Input: w (N, K) in layout hf_ternary, tq1_0, tq2_0, i2_s_128 or i2_s_64. Outputs: weights
+//! (N, K), i8 without gaps, tile2 or tile3; scales f32: one a block of 256 for TQ, the trailing one
+//! for I2_S, 1 for Hugging Face. Units of work: rows, or blocks of 32 rows. A stored code is
+//! weight + 1. Two bits of 3, which no writer makes, come out as 2, in tiles as 1.
 
 const std = @import("std");
 const lanes = @import("lanes.zig");
+const pack_tiles = @import("pack_tiles.zig");
 const task_types = @import("task.zig");
 const Task = task_types.Task;
+const View = task_types.View;
 
 const block_columns = 256;
-const tq1_size = 54;
-const tq2_size = 66;
 
 pub fn run(task: *const Task) callconv(.c) void {
-    const share = task.share(task.in(0).dims[0]);
     switch (task.in(0).layout) {
-        .hf_ternary => {
-            for (share.start..share.end) |n| unpackHf(task, n);
-            if (task.worker == 0) task.out(1).ptr(f32)[0] = 1;
-        },
-        .tq1_0 => for (share.start..share.end) |n| unpackBlocks(tq1_size, unpackTq1, task, n),
-        .tq2_0 => for (share.start..share.end) |n| unpackBlocks(tq2_size, unpackTq2, task, n),
-        .i2_s_128 => unpackI2s(128, task),
-        .i2_s_64 => unpackI2s(64, task),
+        .hf_ternary => unpack(HfRows, task),
+        .tq1_0 => unpack(BlockRows(Tq1), task),
+        .tq2_0 => unpack(BlockRows(Tq2), task),
+        .i2_s_128 => unpack(I2sRows(128), task),
+        .i2_s_64 => unpack(I2sRows(64), task),
         else => unreachable,
     }
 }
 
-fn unpackHf(task: *const Task, n: usize) void {
-    const w = task.in(0);
-    const columns = w.dims[1];
-    const quarter = (@as(usize, w.dims[0]) + 3) / 4;
-    const source = w.data[n % quarter * columns ..][0..columns];
-    unpackPairs(source, 2 * (n / quarter), task.out(0).row(i8, n));
+fn unpack(comptime Rows: type, task: *const Task) void {
+    const rows: Rows = .{ .w = task.in(0) };
+    const target = task.out(0);
+    if (target.layout == .strided) {
+        const share = task.share(target.dims[0]);
+        for (share.start..share.end) |row| {
+            const weights = target.row(i8, row);
+            rows.read(row, 0, @ptrCast(weights));
+            for (weights) |*weight| weight.* -= 1;
+        }
+    } else {
+        pack_tiles.packRows(task, target, rows);
+    }
+    const scales = task.out(1).ptr(f32)[0..task.out(1).dims[0]];
+    const share = task.share(scales.len);
+    for (scales[share.start..share.end], share.start..) |*scale, index| scale.* = rows.scale(index);
 }
 
-/// One pair of bits of every byte, less one.
-fn unpackPairs(source: []const u8, shift: usize, codes: []i8) void {
+/// u8 (ceil(N / 4), K); quarter j of the rows in bits 2j, 2j + 1.
+const HfRows = struct {
+    w: *const View,
+
+    pub fn read(rows: HfRows, row: usize, column: usize, codes: []u8) void {
+        const quarter = (@as(usize, rows.w.dims[0]) + 3) / 4;
+        const at = row % quarter * rows.w.dims[1] + column;
+        unpackPairs(rows.w.data[at..][0..codes.len], 2 * (row / quarter), codes);
+    }
+
+    fn scale(_: HfRows, _: usize) f32 {
+        return 1;
+    }
+};
+
+/// One pair of bits of every byte.
+fn unpackPairs(source: []const u8, shift: usize, codes: []u8) void {
     const width = 32;
     const Bytes = @Vector(width, u8);
     const three: Bytes = @splat(3);
-    const one: @Vector(width, i8) = @splat(1);
     const amount: u3 = @intCast(shift);
     var i: usize = 0;
     while (i + width <= source.len) : (i += width) {
         const bytes: Bytes = source[i..][0..width].*;
-        const pairs: @Vector(width, i8) = @bitCast((bytes >> @splat(amount)) & three);
-        codes[i..][0..width].* = pairs - one;
+        codes[i..][0..width].* = (bytes >> @splat(amount)) & three;
     }
-    for (source[i..], codes[i..]) |byte, *code| {
-        code.* = @as(i8, @intCast((byte >> amount) & 3)) - 1;
-    }
+    for (source[i..], codes[i..]) |byte, *code| code.* = (byte >> amount) & 3;
 }
 
-fn unpackBlocks(
-    comptime size: usize,
-    comptime unpack: fn (source: *const [size - 2]u8, codes: *[block_columns]i8) void,
-    task: *const Task,
-    n: usize,
-) void {
-    const w = task.in(0);
-    const blocks = w.dims[1] / block_columns;
-    const codes = task.out(0).row(i8, n);
-    const scales = task.out(1).ptr(f32)[n * blocks ..][0..blocks];
-    for (scales, 0..) |*scale, block| {
-        const source = w.data[(n * blocks + block) * size ..][0..size];
-        unpack(source[0 .. size - 2], codes[block * block_columns ..][0..block_columns]);
-        const bits = std.mem.readInt(u16, source[size - 2 ..], .little);
-        scale.* = lanes.fromF16(@splat(bits))[0];
-    }
-}
+/// Blocks of 256 columns of a row, the scale in the last two bytes of each.
+fn BlockRows(comptime Block: type) type {
+    return struct {
+        w: *const View,
 
-fn unpackTq2(source: *const [tq2_size - 2]u8, codes: *[block_columns]i8) void {
-    for (0..2) |half| for (0..4) |pair| {
-        unpackPairs(source[half * 32 ..][0..32], 2 * pair, codes[half * 128 + pair * 32 ..][0..32]);
+        pub fn read(rows: @This(), row: usize, column: usize, codes: []u8) void {
+            const first = (row * rows.w.dims[1] + column) / block_columns;
+            for (0..codes.len / block_columns) |index| {
+                const source = rows.w.data[(first + index) * Block.size ..][0 .. Block.size - 2];
+                Block.unpack(source, codes[index * block_columns ..][0..block_columns]);
+            }
+        }
+
+        fn scale(rows: @This(), index: usize) f32 {
+            const end = (index + 1) * Block.size;
+            const bits = std.mem.readInt(u16, rows.w.data[end - 2 ..][0..2], .little);
+            return lanes.fromF16(@splat(bits))[0];
+        }
     };
 }
 
-fn unpackTq1(source: *const [tq1_size - 2]u8, codes: *[block_columns]i8) void {
-    unpackDigits(32, 5, source[0..32], codes[0..160]);
-    unpackDigits(16, 5, source[32..48], codes[160..240]);
-    unpackDigits(4, 4, source[48..52], codes[240..256]);
-}
+/// 64 bytes, each 32 of them four times 32 weights from the lowest bits up; f16 scale.
+const Tq2 = struct {
+    const size = 66;
+
+    fn unpack(source: *const [size - 2]u8, codes: *[block_columns]u8) void {
+        inline for (0..2) |half| inline for (0..4) |pair| {
+            const target = codes[half * 128 + pair * 32 ..][0..32];
+            unpackPairs(source[half * 32 ..][0..32], 2 * pair, target);
+        };
+    }
+};
+
+/// 48 bytes of five base-3 digits (32 of them, then 16), 4 bytes of four; f16 scale.
+const Tq1 = struct {
+    const size = 54;
+
+    fn unpack(source: *const [size - 2]u8, codes: *[block_columns]u8) void {
+        unpackDigits(32, 5, source[0..32], codes[0..160]);
+        unpackDigits(16, 5, source[32..48], codes[160..240]);
+        unpackDigits(4, 4, source[48..52], codes[240..256]);
+    }
+};
 
 /// A byte holds a fraction of 256 in base 3: times 3, the digit is what overflows.
 fn unpackDigits(
     comptime count: usize,
     comptime digits: usize,
     source: *const [count]u8,
-    codes: *[count * digits]i8,
+    codes: *[count * digits]u8,
 ) void {
     var rest: @Vector(count, u8) = source.*;
     inline for (0..digits) |digit| {
         const tripled = @as(@Vector(count, u16), rest) * @as(@Vector(count, u16), @splat(3));
-        const whole: @Vector(count, i8) = @intCast(tripled >> @splat(8));
-        codes[digit * count ..][0..count].* = whole - @as(@Vector(count, i8), @splat(1));
+        const whole: @Vector(count, u8) = @intCast(tripled >> @splat(8));
+        codes[digit * count ..][0..count].* = whole;
         rest = @truncate(tripled);
     }
 }
 
-/// Blocks run through the whole matrix, so a row may begin and end inside of one.
-fn unpackI2s(comptime block: usize, task: *const Task) void {
-    const w = task.in(0);
-    const share = task.share(w.dims[0]);
-    const columns: usize = w.dims[1];
-    const quarter = block / 4;
-    for (share.start..share.end) |n| {
-        const codes = task.out(0).row(i8, n);
-        var k: usize = 0;
-        while (k < columns) {
-            const at = n * columns + k;
-            const inside = at % block;
-            const count = @min(quarter - inside % quarter, columns - k);
-            const source = w.data[at / block * quarter + inside % quarter ..][0..count];
-            unpackPairs(source, 6 - 2 * (inside / quarter), codes[k..][0..count]);
-            k += count;
+/// Blocks of 128 (64) weights in 32 (16) bytes, quarters of the block from the highest bits down,
+/// then an f32 scale. They run through the whole matrix: a row may begin and end inside of one.
+fn I2sRows(comptime block: usize) type {
+    return struct {
+        w: *const View,
+        const quarter = block / 4;
+
+        pub fn read(rows: @This(), row: usize, column: usize, codes: []u8) void {
+            var done: usize = 0;
+            while (done < codes.len) {
+                const at = row * rows.w.dims[1] + column + done;
+                const inside = at % block;
+                const count = @min(quarter - inside % quarter, codes.len - done);
+                const source = rows.w.data[at / block * quarter + inside % quarter ..][0..count];
+                unpackPairs(source, 6 - 2 * (inside / quarter), codes[done..][0..count]);
+                done += count;
+            }
         }
-    }
-    if (task.worker != 0) return;
-    const size = (w.dims[0] * columns + block - 1) / block * quarter;
-    const bits = std.mem.readInt(u32, w.data[size..][0..4], .little);
-    task.out(1).ptr(f32)[0] = @bitCast(bits);
+
+        fn scale(rows: @This(), _: usize) f32 {
+            const count = @as(usize, rows.w.dims[0]) * rows.w.dims[1];
+            const size = (count + block - 1) / block * quarter;
+            return @bitCast(std.mem.readInt(u32, rows.w.data[size..][0..4], .little));
+        }
+    };
 }
 
 const testing = @import("testing.zig");
-const View = task_types.View;
 
 fn checkPacked(
     layout: task_types.Layout,
@@ -204,14 +233,14 @@ test "unpack_ternary: one block of weights comes out the same from every GGUF pa
 
 test "unpack_ternary: TQ blocks of several rows keep their order and scales" {
     const one = comptime fromHex(Sample.tq2);
-    var bytes: [6 * tq2_size]u8 = undefined;
+    var bytes: [6 * Tq2.size]u8 = undefined;
     var want: [6 * 256]i8 = undefined;
     var scales: [6]f32 = undefined;
     for (0..6) |i| {
-        @memcpy(bytes[i * tq2_size ..][0..tq2_size], &one);
-        bytes[i * tq2_size] = @intCast(i & 1);
+        @memcpy(bytes[i * Tq2.size ..][0..Tq2.size], &one);
+        bytes[i * Tq2.size] = @intCast(i & 1);
         const scale: f16 = @floatFromInt(i);
-        std.mem.writeInt(u16, bytes[i * tq2_size + 64 ..][0..2], @bitCast(scale), .little);
+        std.mem.writeInt(u16, bytes[i * Tq2.size + 64 ..][0..2], @bitCast(scale), .little);
         scales[i] = @floatFromInt(i);
         for (want[i * 256 ..][0..256], Sample.digits) |*code, digit| {
             code.* = @as(i8, @intCast(digit - '0')) - 1;

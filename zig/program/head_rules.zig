@@ -73,9 +73,9 @@ fn screened(case: Case, slots: [2]abi.Slot, y: [2]Dim) Error!void {
     try require(try constant(bounds[1]) == 2 * blocks);
 }
 
-pub fn packNibbles(case: Case) Error!void {
-    try case.counts(1, 4);
-    const codes = try case.rows(case.in(0), .i8);
-    for (0..2) |at| try sameAll(&codes, &try nibbles(case, case.out(at)));
-    for (2..4) |at| try same(codes[0], try case.vector(case.out(at), .f32));
+pub fn quantizeNibbles(case: Case) Error!void {
+    try case.counts(1, 5);
+    const w = try case.weights(case.in(0));
+    for (0..2) |at| try sameAll(&w, &try nibbles(case, case.out(at)));
+    for (2..5) |at| try same(w[0], try case.vector(case.out(at), .f32));
 }

@@ -71,7 +71,7 @@ pub fn check(case: Case, op: abi.Op) Error!void {
         .pack_ternary => try packTernary(case),
         .convert => try convert(case),
         .matmul => try dense_rules.matmul(case),
-        .pack_nibbles => try head_rules.packNibbles(case),
+        .quantize_nibbles => try head_rules.quantizeNibbles(case),
         .head_screen => try head_rules.headScreen(case),
         .head_refine => try head_rules.headRefine(case),
         .unpack_packed => try unpackPacked(case),
@@ -302,7 +302,15 @@ fn ternarize(case: Case) Error!void {
     const w = try case.weights(case.in(0));
     try require(case.blob.layout(case.in(0)) == .strided);
     try require(try constant(try case.vector(case.in(1), .f32)) == 1);
-    try sameAll(&w, &try case.rows(case.out(0), .i8));
+    try sameAll(&w, &try ternaryRows(case, case.out(0)));
+}
+
+/// Where ternary weights are written to: i8 rows, or tiles of a packing.
+fn ternaryRows(case: Case, slot: abi.Slot) Error![2]Dim {
+    const layout = case.blob.layout(slot);
+    if (layout != .tile2 and layout != .tile3) return case.rows(slot, .i8);
+    try require(slot.rank == 2);
+    return case.blob.slotDims(slot)[0..2].*;
 }
 
 fn unpackTernary(case: Case) Error!void {
@@ -316,8 +324,9 @@ fn unpackTernary(case: Case) Error!void {
         },
         else => return error.InvalidProgram,
     };
-    try sameAll(case.blob.slotDims(w), &try case.rows(case.out(0), .i8));
-    try require(validation.contiguous(case.blob, case.out(0)));
+    const to = case.out(0);
+    try sameAll(case.blob.slotDims(w), &try ternaryRows(case, to));
+    if (case.blob.layout(to) == .strided) try require(validation.contiguous(case.blob, to));
     try require(try constant(try case.vector(case.out(1), .f32)) == blocks);
 }
 
