@@ -141,7 +141,7 @@ export class Pending {
     let rootKey = "";
     for (const storage of this.#made) {
       const { uses, keep, dropped, id } = this.#entries.get(storage)!;
-      if (dropped || !(keep || keepAll || uses === 0)) continue;
+      if (dropped || !(keep || keepAll || (uses === 0 && !isAside(storage)))) continue;
       roots.push(storage);
       rootKey += `${id},`;
     }
@@ -233,6 +233,11 @@ const shapedByCaller: ReadonlySet<OpName> = new Set(["place", "random_uniform", 
 /** Whether something has to run before the storage can be read. */
 export function isPending(storage: Storage): boolean {
   return storage.kind === "arena";
+}
+
+/** Whether an instruction makes it beside its first result, and no tensor stands for it. */
+function isAside(storage: Storage): boolean {
+  return !storage.held && storage.producer?.outputs[0]?.storage !== storage;
 }
 
 /** All that says how a value lies in its storage. */
