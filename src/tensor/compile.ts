@@ -79,17 +79,21 @@ function run({ program, leaves, results, isList }: Recorded, rows: readonly Valu
     const storage: Storage = { kind: "state", name: "result", size };
     return new Value({ storage, dtype, dims });
   });
-  execute(program, {
-    leaves: leaves.map((leaf) => {
-      if (typeof leaf !== "number") {
-        pending.require(leaf);
-        return leaf;
-      }
-      const { storage, offset } = rows[leaf]!;
-      return { ...storage, base: storage.base! + offset };
-    }),
-    roots: made.map(({ storage }) => storage),
+  const given = leaves.map((leaf) => {
+    if (typeof leaf !== "number") {
+      pending.require(leaf);
+      return leaf;
+    }
+    const { storage, offset } = rows[leaf]!;
+    return { ...storage, base: storage.base! + offset };
   });
+  try {
+    execute(program, { leaves: given, roots: made.map(({ storage }) => storage) });
+  } finally {
+    for (const [index, leaf] of leaves.entries()) {
+      if (typeof leaf === "number") rows[leaf]!.storage.failure ??= given[index]!.failure;
+    }
+  }
   const tensors = made.map((value) => new Tensor(value));
   return isList ? tensors : tensors[0]!;
 }

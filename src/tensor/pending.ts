@@ -47,7 +47,9 @@ export class Pending {
   /** Records an instruction and gives its outputs; runs what has gathered when it is enough. */
   apply(op: OpName, inputs: readonly Value[], options: ApplyOptions = {}): Value[] {
     const enough = this.#nodes.length >= nodesMax || this.#bytes >= bytesMax;
-    if (enough && !this.#capturing) this.flush();
+    // Nothing that may fail runs together with a write: the write would count as failed, too.
+    const apart = this.#written.size > 0 && refusesData.has(op);
+    if ((enough || apart) && !this.#capturing) this.flush();
     const node = record(op, inputs, options);
     this.#push(node, options.into !== undefined);
     return node.outputs;
@@ -102,10 +104,13 @@ export class Pending {
 
   /**
    * Runs what is needed for the storage to have its memory.
-   * @throws BitNetError of the instructions that lead to it
+   * @throws BitNetError of the instructions that lead to it, or of an earlier write into it
    */
   require(storage: Storage): void {
+    this.keep(storage);
     if (this.#written.has(storage)) this.#run();
+    else if (this.#written.size > 0) this.flush();
+    throwFailure(storage);
     if (!isPending(storage)) return;
     const entry = this.#entries.get(storage) ?? this.#again(storage);
     entry.keep = true;
@@ -118,7 +123,7 @@ export class Pending {
 
   /**
    * Runs all that is pending. With `keepAll` what was only read is kept, too. What fails stays
-   * uncomputed: whoever asks for it hears why.
+   * uncomputed, and memory that it was to write to is marked: whoever asks for it hears why.
    */
   flush(options: FlushOptions = {}): void {
     try {
@@ -192,6 +197,7 @@ export class Pending {
       entry.keep = true;
       return entry;
     }
+    throwFailure(value.storage);
     this.#leaves.push(value.storage);
     this.#key += `${value.storage.kind}${signature(value)}${value.storage.size};`;
     return this.#add(value);
@@ -229,6 +235,15 @@ export const pending = new Pending();
 
 /** Ops whose outputs' extents do not follow from what they read. */
 const shapedByCaller: ReadonlySet<OpName> = new Set(["place", "random_uniform", "random_normal"]);
+
+/** Ops that may find their data wrong when they run. */
+const refusesData: ReadonlySet<OpName> = new Set(["take"]);
+
+function throwFailure({ failure }: Storage): void {
+  if (!failure) return;
+  const message = `the tensor was written to in place, and that failed: ${failure.message}`;
+  throw new BitNetError(failure.code, message, { cause: failure });
+}
 
 /** Whether something has to run before the storage can be read. */
 export function isPending(storage: Storage): boolean {

@@ -2,6 +2,7 @@
  * Runs traces. Those of one structure share a Program; the ones used last are kept. What a trace
  * keeps gets memory: small tensors share a region, large ones have their own.
  */
+import { BitNetError } from "../errors/index.ts";
 import { encodeProgram, type Node, planGraph, type Storage } from "../graph/index.ts";
 import { type Reclaimable, ReclaimPriority, reclaimers } from "../memory/index.ts";
 import {
@@ -40,6 +41,8 @@ export interface Compiled {
   /** Bytes of working memory that it keeps. */
   arenaSize: number;
   isSmall: boolean;
+  /** Which of its leaves it writes to. */
+  written: readonly number[];
 }
 
 const compiled = new Map<string, Compiled>();
@@ -52,7 +55,7 @@ let isReclaimable = false;
 /**
  * Computes the roots; on the way out they have their memory, or are as they were before.
  * @throws BitNetError `native/run-failed` for data that an instruction refuses,
- * `native/out-of-memory`
+ * `native/out-of-memory`; memory that the trace writes to in place is marked with it
  */
 export function runTrace(trace: Trace): void {
   execute(programOf(trace), trace);
@@ -60,7 +63,7 @@ export function runTrace(trace: Trace): void {
 
 /** Runs a compiled trace with this memory; see `runTrace`. */
 export function execute(program: Compiled, { leaves, roots }: Memory): void {
-  const { run, isSmall } = program;
+  const { run, isSmall, written } = program;
   running = program;
   try {
     allocate(roots);
@@ -80,6 +83,7 @@ export function execute(program: Compiled, { leaves, roots }: Memory): void {
       root.region?.[Symbol.dispose]();
       root.region = undefined;
     }
+    if (error instanceof BitNetError) for (const index of written) leaves[index]!.failure = error;
     throw error;
   } finally {
     running = undefined;
@@ -159,7 +163,12 @@ export function compileTrace({ nodes, leaves, roots }: Trace): Compiled {
   const work = plan.steps.reduce((sum, step) => sum + step.work, 0);
   const { size } = plan.arena;
   const arenaSize = size < passingArenaMin ? size : 0;
-  return { run, arenaSize, isSmall: work <= inlineWorkMax };
+  const isSmall = work <= inlineWorkMax;
+  return { run, arenaSize, isSmall, written: indicesOf(leaves, written) };
+}
+
+function indicesOf(leaves: readonly Storage[], among: ReadonlySet<Storage>): number[] {
+  return leaves.flatMap((leaf, index) => (among.has(leaf) ? [index] : []));
 }
 
 /** Instructions write all of what they make, or fail; then nobody gets to see it. */
