@@ -40,7 +40,8 @@ export function compile<Result extends Tensor | Tensor[]>(
   const known = new Map<string, Recorded>();
   return (...inputs) => {
     const rows = inputs.map(rowOf);
-    const key = rows.map(({ dtype, dims }) => `${dtype}[${dims.join()}]`).join();
+    let key = "";
+    for (const row of rows) key += keyOf(row);
     let recorded = known.get(key);
     if (!recorded) {
       recorded = recordFunction(of, rows);
@@ -85,7 +86,7 @@ function run({ program, leaves, results, isList }: Recorded, rows: readonly Valu
       return leaf;
     }
     const { storage, offset } = rows[leaf]!;
-    return { ...storage, base: storage.base! + offset };
+    return offset === 0 ? storage : { ...storage, base: storage.base! + offset };
   });
   try {
     execute(program, { leaves: given, roots: made.map(({ storage }) => storage) });
@@ -98,10 +99,22 @@ function run({ program, leaves, results, isList }: Recorded, rows: readonly Valu
   return isList ? tensors : tensors[0]!;
 }
 
+/** Dtype and extents, by which a recorded function is found again. */
+function keyOf(row: Value): string {
+  const known = keys.get(row);
+  if (known !== undefined) return known;
+  const key = `${row.dtype}[${row.dims.join()}]`;
+  keys.set(row, key);
+  return key;
+}
+
+const keys = new WeakMap<Value, string>();
+
 /** The input row by row in computed memory that a Program can be bound to. */
 function rowOf(input: Tensor): Value {
   let row = contiguous(input.value);
   pending.require(row.storage);
+  if (row.offset === 0) return row;
   if ((row.storage.base! + row.offset) % alignment !== 0) {
     row = pending.apply("copy", [row])[0]!;
     pending.require(row.storage);

@@ -41,7 +41,7 @@ export class Pending {
   #written = new Set<Storage>();
   #key = "";
   #bytes = 0;
-  #numbers = new NumberStorage();
+  #numbers: NumberStorage | undefined;
   #capturing = false;
 
   /** Records an instruction and gives its outputs; runs what has gathered when it is enough. */
@@ -57,7 +57,7 @@ export class Pending {
 
   /** A number as a value without dimensions. */
   number(value: number, dtype: "f32" | "f64" | "i32"): Value {
-    if (this.#numbers.full) this.#numbers = new NumberStorage();
+    if (!this.#numbers || this.#numbers.full) this.#numbers = new NumberStorage();
     return this.#numbers.add(value, dtype);
   }
 
@@ -150,9 +150,12 @@ export class Pending {
       roots.push(storage);
       rootKey += `${id},`;
     }
-    const trace = { nodes: this.#nodes, leaves: this.#leaves, roots, key: this.#key + rootKey };
+    const keepsAll = roots.length === this.#made.length;
+    const key = this.#key + (keepsAll ? "all" : rootKey);
+    const trace = { nodes: this.#nodes, leaves: this.#leaves, roots, key };
     this.#forget();
     runTrace(trace);
+    if (keepsAll) return;
     for (const { inputs, outputs } of trace.nodes) {
       const again = outputs.some(
         ({ storage }) => isPending(storage) && (storage.held || isTaping()),
@@ -226,7 +229,7 @@ export class Pending {
     this.#written = new Set();
     this.#key = "";
     this.#bytes = 0;
-    this.#numbers = new NumberStorage();
+    this.#numbers = undefined;
   }
 }
 
@@ -255,7 +258,14 @@ function isAside(storage: Storage): boolean {
   return !storage.held && storage.producer?.outputs[0]?.storage !== storage;
 }
 
-/** All that says how a value lies in its storage. */
-function signature({ dtype, dims, strides, offset }: Value): string {
-  return `${dtype}[${dims.join()}|${strides.join()}@${offset}]`;
+/** All that says how a value lies in its storage; those of values that come again are kept. */
+function signature(value: Value): string {
+  const known = signatures.get(value);
+  if (known !== undefined) return known;
+  const { dtype, dims, strides, offset } = value;
+  const made = `${dtype}[${dims.join()}|${strides.join()}@${offset}]`;
+  signatures.set(value, made);
+  return made;
 }
+
+const signatures = new WeakMap<Value, string>();

@@ -80,7 +80,7 @@ export function execute(program: Compiled, { leaves, roots }: Memory): void {
   } catch (error) {
     for (const root of roots) {
       root.kind = "arena";
-      root.region?.[Symbol.dispose]();
+      if (root.size >= ownRegionMin) root.region?.[Symbol.dispose]();
       root.region = undefined;
     }
     if (error instanceof BitNetError) for (const index of written) leaves[index]!.failure = error;
@@ -95,8 +95,11 @@ export function execute(program: Compiled, { leaves, roots }: Memory): void {
 function programOf(trace: Trace): Compiled {
   const known = compiled.get(trace.key);
   if (known) {
-    compiled.delete(trace.key);
-    compiled.set(trace.key, known);
+    // The one used last is the last one, which matters once some have to go.
+    if (compiled.size > programsMax / 2) {
+      compiled.delete(trace.key);
+      compiled.set(trace.key, known);
+    }
     for (const root of trace.roots) root.kind = "state";
     return known;
   }
@@ -128,6 +131,7 @@ function idlePrograms(): Reclaimable[] {
       reuseCount: 0,
       reclaim() {
         let won = 0;
+        slab = noPlace;
         for (const [key, program] of [...compiled]) {
           if (program === running) continue;
           program.run.program[Symbol.dispose]();
@@ -178,8 +182,7 @@ const wholeResults = { tag: "tensor", uninitialised: true } as const;
 function allocate(roots: readonly Storage[]): void {
   let shared = 0;
   for (const { size } of roots) if (size < ownRegionMin) shared += placeSize(size);
-  const region = shared > 0 ? Region.create(shared, wholeResults) : undefined;
-  let base = 0;
+  let { region, base } = shared > 0 ? sharedPlace(shared) : noPlace;
   for (const root of roots) {
     if (root.size >= ownRegionMin) {
       root.region = Region.create(root.size, wholeResults);
@@ -190,6 +193,24 @@ function allocate(roots: readonly Storage[]): void {
     root.base = base;
     base += placeSize(root.size);
   }
+}
+
+const noPlace = { region: undefined, base: 0 };
+
+/** Results smaller than this are cut from one region until it is used up. */
+const slabResultMax = 512;
+/** Little more than what JavaScript keeps for a tensor, should one of them stay for long. */
+const slabSize = 2048;
+let slab: { region: Region | undefined; base: number } = noPlace;
+
+function sharedPlace(size: number): { region: Region | undefined; base: number } {
+  if (size > slabResultMax) return { region: Region.create(size, wholeResults), base: 0 };
+  if (!slab.region || slab.base + size > slabSize) {
+    slab = { region: Region.create(slabSize, wholeResults), base: 0 };
+  }
+  const place = { ...slab };
+  slab.base += size;
+  return place;
 }
 
 /** Empty tensors have a place, too. */

@@ -19,9 +19,15 @@ test("logSumExp of infinities is SciPy's, in rows, columns and whole", () => {
     cases.map(([row]) => row),
     { dtype: "f64" },
   );
-  const want = new Float64Array(cases.map(([, value]) => value));
-  expect(rows.logSumExp({ axes: 1 }).data()).toEqual(want);
-  expect(rows.transpose().logSumExp({ axes: 0 }).data()).toEqual(want);
+  const columns = rows.transpose();
+  for (const got of [rows.logSumExp({ axes: 1 }), columns.logSumExp({ axes: 0 })]) {
+    for (const [index, [, want]] of cases.entries()) {
+      const value = got.at(index).item();
+      // A unit in the last place of 1000 is 1e-13.
+      if (Number.isFinite(want)) expect(value).toBeCloseTo(want, 12);
+      else expect(value).toBe(want);
+    }
+  }
   expect(tensor([-inf, -inf]).logSumExp().item()).toBe(-inf);
   expect(tensor([], { dtype: "f64" }).logSumExp().item()).toBe(-inf);
   expect(tensor([3, 3], { dtype: "i32" }).logSumExp().item()).toBe(Math.fround(3 + Math.log(2)));
