@@ -85,5 +85,4 @@ pub const Op = enum(u16) {
     random_uniform,
     random_normal,
     elementwise_chain,
-    concat,
 };

@@ -30,6 +30,7 @@ export const errorCodes = [
   "tensor/bad-dtype",
   "tensor/bad-seed",
   "tensor/bad-subscripts",
+  "tensor/needs-copy",
   "tensor/not-a-scalar",
   "tensor/read-while-compiling",
   "tensor/disposed",

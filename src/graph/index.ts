@@ -5,7 +5,7 @@ export { type Dim, dimOf, extentMax, formatDims, Sym } from "./dims.ts";
 export { encodeProgram } from "./encode.ts";
 export { type CustomGradient, gradients, setCustomGradient } from "./gradients.ts";
 export { Graph } from "./graph.ts";
-export { samplingColumns } from "./ops.ts";
+export { type OutputShape, samplingColumns } from "./ops.ts";
 export { Program, type ProgramRun } from "./program.ts";
 export { type ApplyOptions, type Recorded, type Recorder, record } from "./record.ts";
 export {

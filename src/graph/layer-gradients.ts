@@ -8,7 +8,7 @@
  */
 import type { OpName } from "../native/index.ts";
 import type { Gradient, GradientCase, GradientRule } from "./rule.ts";
-import { isTernaryLayout, type Value } from "./value.ts";
+import type { Value } from "./value.ts";
 import { alongLast, turned, type ValueMaths } from "./value-maths.ts";
 
 /** Ops whose integers stand for floats: a gradient goes through them. */
@@ -113,7 +113,7 @@ const ternaryMatmul: GradientRule = ({ node, g, on }) => {
 /** T * s (rows, columns), of the codes that were packed, or unpacked where weights are given. */
 function scaledCodes(on: ValueMaths, w: Value): Value {
   const { producer } = w.storage;
-  const isMade = producer !== undefined && isTernaryLayout(w.layout);
+  const isMade = producer?.op === "pack_tile2" || producer?.op === "pack_tile3";
   const codes = isMade ? producer.inputs[0]! : on.one("unpack_ternary", [w]);
   return on.mul(on.cast(codes, "f32"), alongLast(w.rowScale!, w.dims));
 }

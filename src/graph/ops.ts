@@ -2,7 +2,13 @@
  * The op table: for each operation of a Program the outputs it makes and the work it is. The name
  * is the kernel's name; attributes come from the kernel's own declaration (abi.gen.ts).
  */
-import { type DTypeName, headBoundRows, type OpName, SamplingColumn } from "../native/index.ts";
+import {
+  type DTypeName,
+  headBoundRows,
+  type LayoutName,
+  type OpName,
+  SamplingColumn,
+} from "../native/index.ts";
 import { chainSteps } from "./chain.ts";
 import {
   choleskyShapes,
@@ -21,6 +27,8 @@ import { type Attrs, type Node, packedSize, type Value } from "./value.ts";
 export interface OutputShape {
   dtype: DTypeName;
   dims: readonly Dim[];
+  /** Of a packed matrix. */
+  layout?: LayoutName;
 }
 
 export interface OpRule {
@@ -259,16 +267,7 @@ export const opTable: Record<OpName, OpRule> = {
     outputs: ([base]) => [{ dtype: base!.dtype, dims: base!.dims }],
     work: ([base, , x]) => elements(base!) + elements(x!),
   },
-  place: { outputs: () => [null], work: (_, outputs) => elements(outputs[0]!) },
-  concat: {
-    outputs(parts, { axis }) {
-      const at = Number(axis);
-      const count = parts.reduce((sum, { dims }) => sum + extentMax(dims[at]!), 0);
-      const dims = parts[0]!.dims.map((dim, index) => (index === at ? count : dim));
-      return [{ dtype: parts[0]!.dtype, dims }];
-    },
-    work: (_, outputs) => elements(outputs[0]!),
-  },
+  place: { outputs: () => [null], serial: true },
   sort: {
     outputs: ([x]) => [
       { dtype: x!.dtype, dims: x!.dims },

@@ -4,7 +4,7 @@
  */
 import type { DTypeName, OpName } from "../native/index.ts";
 import { type OutputShape, opTable } from "./ops.ts";
-import { type Attrs, type Node, type Storage, sizeAtMax, Value } from "./value.ts";
+import { type Attrs, type Node, packedSizeAtMax, type Storage, sizeAtMax, Value } from "./value.ts";
 
 /** A value that becomes another one's content before the next step. */
 export interface FeedbackLink {
@@ -58,9 +58,9 @@ const noOptions: ApplyOptions = {};
 function made(node: Node, own: OutputShape | null, options: ApplyOptions): Value {
   const shape = own ?? options.shape;
   if (!shape) throw new Error(`${node.op}: output ${node.outputs.length} must be given`);
-  const { dims } = shape;
+  const { dims, layout = "strided" } = shape;
   const dtype = options.dtype ?? shape.dtype;
-  const size = sizeAtMax(dtype, dims);
+  const size = layout === "strided" ? sizeAtMax(dtype, dims) : packedSizeAtMax(layout, dims);
   const storage: Storage = { kind: "arena", name: node.op, size, producer: node };
-  return new Value({ storage, dtype, dims });
+  return new Value({ storage, dtype, layout, dims });
 }

@@ -2,7 +2,6 @@
  * Values of a recorded graph: what an op reads and makes. A value is a typed view of a storage;
  * slicing, reshaping and repeating make new views and no instruction.
  */
-import type { BitNetError } from "../errors/index.ts";
 import {
   type ActivationName,
   type DTypeName,
@@ -96,8 +95,6 @@ export interface Storage {
   borrowed?: boolean;
   /** A tensor stands for it, so that somebody may ask for it. */
   held?: boolean;
-  /** Why a write into it failed: what it holds since then is not known. */
-  failure?: BitNetError;
 }
 
 /** A matrix or vector that a model keeps: bytes of a region, and how to read them. */
@@ -258,6 +255,11 @@ export class Value {
       ...parts,
     });
   }
+}
+
+/** Bytes of a packed matrix at the largest sizes. */
+export function packedSizeAtMax(layout: LayoutName, [rows, columns]: readonly Dim[]): number {
+  return packedSize(layout, extentMax(rows!), extentMax(columns!));
 }
 
 /** Bytes at the largest sizes, for a value that starts a storage of its own. */

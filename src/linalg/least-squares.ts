@@ -36,7 +36,7 @@ function partsOf(a: Tensor, options: RankOptions): Parts & { counts: Tensor } {
   const { u, s, vt } = svd(a);
   const counts = counted(a, s, options);
   const divisor = s.where(counts, 1);
-  return { u, s, vt, counts, inverses: counts.to(s.dtype).div(divisor) };
+  return { u, s, vt, counts, inverses: counts.to(s.elementDType).div(divisor) };
 }
 
 /** V diag(1/s) U' x */

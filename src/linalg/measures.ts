@@ -23,7 +23,7 @@ const spectral: readonly unknown[] = ["fro", "nuc", 2, -2];
  */
 export function norm(a: Tensor, kind: NormKind = "fro"): Tensor {
   const matrices = matricesOf("norm", a);
-  if (matrices.size === 0) return zeros(batchOf(matrices), { dtype: matrices.dtype });
+  if (matrices.size === 0) return zeros(batchOf(matrices), { dtype: matrices.elementDType });
   switch (kind) {
     case "fro":
       return frobenius(matrices);
@@ -53,7 +53,7 @@ export function norm(a: Tensor, kind: NormKind = "fro"): Tensor {
  */
 export function cond(a: Tensor, kind: NormKind = 2): Tensor {
   const matrices = matricesOf("cond", a, { square: kind !== 2 && kind !== -2 });
-  if (matrices.size === 0) return zeros(batchOf(matrices), { dtype: matrices.dtype });
+  if (matrices.size === 0) return zeros(batchOf(matrices), { dtype: matrices.elementDType });
   const s = singularValues(matrices);
   const smallest = s.at("...", -1);
   const value = spectral.includes(kind)

@@ -39,7 +39,7 @@ export function triangularSolve(
 /** A^-1. @throws BitNetError as `solve` */
 export function inverse(a: Tensor): Tensor {
   const square = matricesOf("inverse", a, { square: true });
-  const { dtype, shape } = square;
+  const { elementDType: dtype, shape } = square;
   return solve(square, eye(shape.at(-1)!, { dtype }).expand(...shape));
 }
 
@@ -65,7 +65,10 @@ export function det(a: Tensor): Tensor {
 export function slogdet(a: Tensor): { sign: Tensor; logAbsolute: Tensor } {
   const square = matricesOf("slogdet", a, { square: true });
   const { sign, diagonal } = pivots(square);
-  const signs = diagonal.gt(0).to(diagonal.dtype).sub(diagonal.lt(0).to(diagonal.dtype));
+  const signs = diagonal
+    .gt(0)
+    .to(diagonal.elementDType)
+    .sub(diagonal.lt(0).to(diagonal.elementDType));
   const logAbsolute = diagonal.abs().log().sum({ axes: -1 });
   return {
     sign: signs.prod({ axes: -1 }).mul(sign).add(0),

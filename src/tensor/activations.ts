@@ -1,7 +1,11 @@
 /** Activations as formulas over elementwise ops, in the value's own dtype. */
-import type { Value } from "../graph/index.ts";
-import { binary, compare, divide, type Operand, select, unary } from "./elementwise.ts";
-import { logSumExp, reduced } from "./reductions.ts";
+import { isFloat, type Value } from "../graph/index.ts";
+import type { DType } from "./dtypes.ts";
+import { binary, cast, compare, divide, type Operand, select, unary } from "./elementwise.ts";
+import { contiguous, reshape } from "./movement.ts";
+import { pending } from "./pending.ts";
+import { axisBack, lastAxis, logSumExp, reduced } from "./reductions.ts";
+import { normalizeAxis, shapeOf, sizeOf } from "./shapes.ts";
 import { isTaping } from "./tape.ts";
 
 /** max(x, 0), whose derivative at 0 is 0. */
@@ -24,6 +28,12 @@ export function clip(x: Value, { min, max }: { min?: Operand; max?: Operand }): 
 export function relu2(x: Value): Value {
   const positive = relu(x);
   return binary("mul", positive, positive);
+}
+
+/** log(1 + e^x) */
+export function softplus(x: Value): Value {
+  const tail = unary("exp", unary("neg", unary("abs", x)));
+  return binary("add", binary("maximum", x, 0), unary("log", binary("add", tail, 1)));
 }
 
 /** x / (1 + e^-x) */
@@ -51,9 +61,23 @@ function cubic(x: Value): Value {
 
 /** e^x / sum(e^x) along an axis, the largest element taken off first. */
 export function softmax(x: Value, axis: number): Value {
+  const at = normalizeAxis(axis, x.dims.length);
+  const dtype = isFloat(x.dtype) ? (x.dtype as DType) : "f32";
+  if (dtype !== "f64") {
+    const y = pending.apply("softmax", [rowsOf(lastAxis(x, at))])[0]!;
+    return cast(axisBack(reshape(y, shapeOf(lastAxis(x, at))), at), dtype);
+  }
   const most = reduced("reduce_max", x, { axes: axis, keepDims: true });
   const shares = unary("exp", binary("sub", x, most));
   return divide(shares, reduced("reduce_sum", shares, { axes: axis, keepDims: true }));
+}
+
+/** All but the last axis as rows of f32 without gaps. */
+export function rowsOf(x: Value): Value {
+  const shape = shapeOf(x);
+  const width = shape.at(-1)!;
+  const rows = sizeOf(shape.slice(0, -1));
+  return contiguous(cast(x, "f32")).view({ dims: [rows, width], strides: [width, 1] });
 }
 
 /** x - log(sum(e^x)) along an axis. */

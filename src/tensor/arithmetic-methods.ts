@@ -2,11 +2,14 @@
  * The methods that work element by element: arithmetic with broadcasting, comparisons, functions,
  * activations, casts. Each records; nothing runs.
  */
-import { clip, gelu, logSoftmax, relu, relu2, silu, softmax } from "./activations.ts";
-import type { DType } from "./dtypes.ts";
+
+import { isFloat } from "../graph/index.ts";
+import { clip, gelu, logSoftmax, relu, relu2, silu, softmax, softplus } from "./activations.ts";
+import type { DType, PackedDType } from "./dtypes.ts";
 import { binary, cast, compare, divide, power, select, unary } from "./elementwise.ts";
 import { operand, TensorHandle } from "./handle.ts";
 import { matmul } from "./matmul.ts";
+import { packI4, packTernary, type TernaryOptions, ternaryCodes } from "./packed.ts";
 
 /** The smallest and the largest that an element may be. */
 export interface Bounds<T> {
@@ -98,8 +101,21 @@ export abstract class ArithmeticMethods extends TensorHandle {
    * The same elements in another dtype: floats round half to even, also to integers, which stop at
    * their limits; what is not a number becomes 0, and any number but 0 is true.
    */
-  to(dtype: DType): this {
-    return this.made(cast(this.value, dtype));
+  to(dtype: DType | "i4"): this;
+  /**
+   * Ternary weights of a matrix (outputs, inputs): absmean's of floats, integers by their sign.
+   * @throws BitNetError `tensor/bad-shape` for no matrix, or one that a packing cannot hold
+   */
+  to(dtype: "ternary", options?: TernaryOptions): this;
+  to(dtype: DType | PackedDType, options?: TernaryOptions): this {
+    const { stored } = this;
+    if (dtype === this.dtype && dtype !== "ternary") return this.alias(stored);
+    if (dtype === "i4") return this.made(packI4(this.value));
+    if (dtype === "ternary") {
+      return this.made(packTernary(this.dtype === "ternary" ? stored : this.value, options));
+    }
+    const isCodes = this.dtype === "ternary" && !isFloat(dtype);
+    return this.made(cast(isCodes ? ternaryCodes(stored) : this.value, dtype));
   }
 
   neg(): this {
@@ -181,6 +197,10 @@ export abstract class ArithmeticMethods extends TensorHandle {
 
   silu(): this {
     return this.made(silu(this.value));
+  }
+
+  softplus(): this {
+    return this.made(softplus(this.value));
   }
 
   gelu(approximate: "none" | "tanh" = "none"): this {

@@ -12,6 +12,21 @@ export type DType = "f32" | "f16" | "bf16" | "f64" | "i32" | "i8" | "u8" | "bool
 
 export const dtypes: readonly DType[] = ["f32", "f16", "bf16", "f64", "i32", "i8", "u8", "bool"];
 
+/** How ternary weights lie in memory; `docs/formats` has each. */
+export const ternaryPackings = [
+  "tile2",
+  "tile3",
+  "hf_ternary",
+  "tq1_0",
+  "tq2_0",
+  "i2_s_128",
+  "i2_s_64",
+] as const;
+export type TernaryPacking = (typeof ternaryPackings)[number];
+
+/** Elements of less than a byte, which operations unpack: i4 to i8, ternary weights to f32. */
+export type PackedDType = "i4" | "ternary";
+
 /** What kernels compute in; others are cast on the way in and out. */
 export type ComputeDType = "f32" | "f64" | "i32";
 

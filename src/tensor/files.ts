@@ -49,7 +49,7 @@ export async function loadNpy(path: string): Promise<Tensor> {
  * @throws BitNetError `checkpoint/unwritable`; `checkpoint/unknown-dtype` for bf16
  */
 export async function saveNpy(path: string, x: Tensor): Promise<void> {
-  await writeNpy(path, { dtype: storedDTypes[x.dtype], shape: x.shape, bytes: bytesOf(x) });
+  await writeNpy(path, { dtype: storedDType(x), shape: x.shape, bytes: bytesOf(x) });
 }
 
 export interface LoadTensorsOptions {
@@ -95,18 +95,23 @@ export async function saveSafetensors(
   tensors: Readonly<Record<string, Tensor>>,
   { metadata = {} }: SaveTensorsOptions = {},
 ): Promise<void> {
-  const size = ([, { dtype }]: [string, Tensor]) => elementSizes[dtype];
+  const size = ([, x]: [string, Tensor]) => elementSizes[x.elementDType];
   const ordered = Object.entries(tensors).sort((a, b) => size(b) - size(a));
   await writeSafetensors(path, {
     tensors: ordered.map(([name, x]) => ({
       name,
-      dtype: storedDTypes[x.dtype],
+      dtype: storedDType(x),
       shape: () => x.shape,
       pieces: () => [bytesOf(x)],
     })),
     metadata: () => metadata,
     metadataBytesMax: new TextEncoder().encode(JSON.stringify(metadata)).length,
   });
+}
+
+/** Packed elements are written unpacked. */
+function storedDType({ elementDType }: Tensor): StoredDType {
+  return storedDTypes[elementDType];
 }
 
 function bytesOf(x: Tensor): Uint8Array {

@@ -4,9 +4,10 @@
  * methods that record are added by family, each in its own file, up to `Tensor`.
  */
 import { BitNetError } from "../errors/index.ts";
-import { type Storage, Value } from "../graph/index.ts";
-import type { DType, TypedArray } from "./dtypes.ts";
+import { elementSizes, type Storage, Value } from "../graph/index.ts";
+import type { DType, PackedDType, TernaryPacking, TypedArray } from "./dtypes.ts";
 import type { Operand } from "./elementwise.ts";
+import { isPacked, packedKind, unpacked } from "./packed.ts";
 import { pending } from "./pending.ts";
 import { formatElements, formatTensor } from "./print.ts";
 import { elementsOf, isComputed, type NestedArray, nested, onlyElement } from "./read.ts";
@@ -36,10 +37,16 @@ export abstract class TensorHandle implements Disposable {
   protected abstract made(value: Value, base?: Base): this;
 
   /**
-   * The graph's value.
+   * The graph's value; of packed elements their unpacking.
    * @throws BitNetError `tensor/disposed`
    */
   get value(): Value {
+    const { stored } = this;
+    return isPacked(stored) ? unpacked(stored) : stored;
+  }
+
+  /** The graph's value as it lies in memory. @throws BitNetError `tensor/disposed` */
+  get stored(): Value {
     if (this.#disposed || this.#base.released) {
       throw new BitNetError("tensor/disposed", "the tensor was used after its release");
     }
@@ -55,8 +62,20 @@ export abstract class TensorHandle implements Disposable {
     return shapeOf(this.#value);
   }
 
-  get dtype(): DType {
-    return this.#value.dtype as DType;
+  get dtype(): DType | PackedDType {
+    return isPacked(this.#value) ? packedKind(this.#value) : (this.#value.dtype as DType);
+  }
+
+  /** What operations take the elements as: i8 for i4, f32 for ternary weights, else the dtype. */
+  get elementDType(): DType {
+    const { dtype } = this;
+    if (dtype === "i4") return "i8";
+    return dtype === "ternary" ? "f32" : dtype;
+  }
+
+  /** How ternary weights are packed; undefined for all else. */
+  get packing(): TernaryPacking | undefined {
+    return this.dtype === "ternary" ? (this.#value.layout as TernaryPacking) : undefined;
   }
 
   /** Number of dimensions. */
@@ -67,6 +86,12 @@ export abstract class TensorHandle implements Disposable {
   /** Number of elements. */
   get size(): number {
     return sizeOf(this.shape);
+  }
+
+  /** Bytes of the elements, as they are packed where they are; not of their scale. */
+  get byteSize(): number {
+    const { storage, dtype } = this.#value;
+    return isPacked(this.#value) ? storage.size : this.size * elementSizes[dtype];
   }
 
   /** The elements row by row, in native memory: they change when the tensor is written to. */
@@ -94,26 +119,41 @@ export abstract class TensorHandle implements Disposable {
     if (this.#isView) return;
     this.#base.released = true;
     pending.release(this.#base.storage);
+    if (this.#value.rowScale) pending.release(this.#value.rowScale.storage);
   }
 
   toString(): string {
-    return formatTensor(this.value, formatElements(this.value));
+    return this.#text(formatElements(this.value));
   }
 
   /** Logging a tensor shows the elements only if they are computed. */
   [Bun.inspect.custom](): string {
     if (this.#disposed) return "tensor(disposed)";
-    const { value } = this;
-    return formatTensor(value, isComputed(value) ? formatElements(value) : "not computed yet");
+    return this.#text(isComputed(this.stored) ? formatElements(this.value) : "not computed yet");
+  }
+
+  #text(elements: string): string {
+    const dtype = this.packing ? `ternary ${this.packing}` : this.dtype;
+    return formatTensor({ shape: this.shape, dtype }, elements);
   }
 
   /** A tensor of a value that was made of this one's: a view where it has the same memory. */
-  protected view(value: Value): this {
+  protected alias(value: Value): this {
     return value.storage === this.#base.storage ? this.made(value, this.#base) : this.made(value);
+  }
+
+  /** @throws BitNetError `tensor/bad-dtype` for packed elements */
+  protected requireWritable(): void {
+    if (!isPacked(this.#value)) return;
+    throw new BitNetError(
+      "tensor/bad-dtype",
+      `a tensor of ${this.dtype} is only read: unpack it with to("f32") or to("i8") and write there`,
+    );
   }
 
   /** A value to write to: nothing that was asked for before may see what is written. */
   protected writable(): Value {
+    this.requireWritable();
     pending.require(this.value.storage);
     pending.flush({ keepAll: true });
     const { storage } = this.#base;

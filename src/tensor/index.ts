@@ -3,7 +3,14 @@ export { type ApplyOptions, applied } from "./applying.ts";
 export { compile, type TensorFunction } from "./compile.ts";
 export { type AxisPairs, dot, einsum, outer, tensordot } from "./contractions.ts";
 export { type CreateOptions, full, ones, tensor, zeros } from "./create.ts";
-export { type DType, dtypes, type TypedArray } from "./dtypes.ts";
+export {
+  type DType,
+  dtypes,
+  type PackedDType,
+  type TernaryPacking,
+  type TypedArray,
+  ternaryPackings,
+} from "./dtypes.ts";
 export {
   type LoadTensorsOptions,
   loadNpy,
@@ -43,8 +50,22 @@ export {
   type ValueAndGradients,
   valueAndGrad,
 } from "./grad.ts";
-
 export type { PadWidths } from "./joining.ts";
+export {
+  type BitLinearOptions,
+  bitLinear,
+  type CrossEntropyOptions,
+  crossEntropy,
+  gated,
+  type LayerNormOptions,
+  layerNorm,
+  type NormLayerOptions,
+  type RopeOptions,
+  rmsNorm,
+  rope,
+} from "./layer-functions.ts";
+export type { NormOptions } from "./norms.ts";
+export type { TernaryOptions } from "./packed.ts";
 
 export {
   type NormalOptions,

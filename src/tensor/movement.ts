@@ -40,6 +40,20 @@ export function reshape(x: Value, shape: Shape): Value {
   return contiguous(x).view({ dims: to, strides: rowMajor(to) });
 }
 
+/**
+ * The same memory by other extents.
+ * @throws BitNetError `tensor/shape-mismatch`, `tensor/needs-copy`
+ */
+export function viewed(x: Value, shape: Shape): Value {
+  const y = reshape(x, shape);
+  if (y.storage === x.storage) return y;
+  throw new BitNetError(
+    "tensor/needs-copy",
+    `${formatShape(shapeOf(x))} with strides ${formatShape(x.strides)} does not read as ` +
+      `${formatShape(shape)} where it lies: reshape() copies it`,
+  );
+}
+
 function fillIn(from: Shape, shape: Shape): Shape {
   const open = shape.indexOf(-1);
   if (open < 0) return shape;

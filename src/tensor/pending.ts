@@ -41,15 +41,13 @@ export class Pending {
   #written = new Set<Storage>();
   #key = "";
   #bytes = 0;
-  #numbers: NumberStorage | undefined;
+  #numbers = new NumberStorage();
   #capturing = false;
 
   /** Records an instruction and gives its outputs; runs what has gathered when it is enough. */
   apply(op: OpName, inputs: readonly Value[], options: ApplyOptions = {}): Value[] {
     const enough = this.#nodes.length >= nodesMax || this.#bytes >= bytesMax;
-    // Nothing that may fail runs together with a write: the write would count as failed, too.
-    const apart = this.#written.size > 0 && refusesData.has(op);
-    if ((enough || apart) && !this.#capturing) this.flush();
+    if (enough && !this.#capturing) this.flush();
     const node = record(op, inputs, options);
     this.#push(node, options.into !== undefined);
     return node.outputs;
@@ -57,7 +55,7 @@ export class Pending {
 
   /** A number as a value without dimensions. */
   number(value: number, dtype: "f32" | "f64" | "i32"): Value {
-    if (!this.#numbers || this.#numbers.full) this.#numbers = new NumberStorage();
+    if (this.#numbers.full) this.#numbers = new NumberStorage();
     return this.#numbers.add(value, dtype);
   }
 
@@ -104,13 +102,10 @@ export class Pending {
 
   /**
    * Runs what is needed for the storage to have its memory.
-   * @throws BitNetError of the instructions that lead to it, or of an earlier write into it
+   * @throws BitNetError of the instructions that lead to it
    */
   require(storage: Storage): void {
-    this.keep(storage);
     if (this.#written.has(storage)) this.#run();
-    else if (this.#written.size > 0) this.flush();
-    throwFailure(storage);
     if (!isPending(storage)) return;
     const entry = this.#entries.get(storage) ?? this.#again(storage);
     entry.keep = true;
@@ -123,7 +118,7 @@ export class Pending {
 
   /**
    * Runs all that is pending. With `keepAll` what was only read is kept, too. What fails stays
-   * uncomputed, and memory that it was to write to is marked: whoever asks for it hears why.
+   * uncomputed: whoever asks for it hears why.
    */
   flush(options: FlushOptions = {}): void {
     try {
@@ -146,32 +141,31 @@ export class Pending {
     let rootKey = "";
     for (const storage of this.#made) {
       const { uses, keep, dropped, id } = this.#entries.get(storage)!;
-      if (dropped || !(keep || keepAll || (uses === 0 && !isAside(storage)))) continue;
+      if (dropped || !(keep || keepAll || uses === 0)) continue;
       roots.push(storage);
       rootKey += `${id},`;
     }
-    const keepsAll = roots.length === this.#made.length;
-    const key = this.#key + (keepsAll ? "all" : rootKey);
-    const trace = { nodes: this.#nodes, leaves: this.#leaves, roots, key };
+    const trace = { nodes: this.#nodes, leaves: this.#leaves, roots, key: this.#key + rootKey };
     this.#forget();
     runTrace(trace);
-    if (keepsAll) return;
     for (const { inputs, outputs } of trace.nodes) {
       const again = outputs.some(
         ({ storage }) => isPending(storage) && (storage.held || isTaping()),
       );
       if (!again) continue;
       // An instruction that may be run again: what it reads must not change in place.
-      for (const { storage } of inputs) storage.borrowed = true;
+      for (const { storage, rowScale } of inputs) {
+        storage.borrowed = true;
+        if (rowScale) rowScale.storage.borrowed = true;
+      }
     }
   }
 
   #push(node: Node, writes: boolean): void {
     let key = `${node.op}(`;
     for (const input of node.inputs) {
-      const entry = this.#entry(input);
-      entry.uses += 1;
-      key += entry.whole === input ? `${entry.id} ` : `${entry.id}${signature(input)} `;
+      key += this.#read(input);
+      if (input.rowScale) key += `*${this.#read(input.rowScale)}`;
     }
     // Behind those that make its inputs, which may have been recorded once more just now.
     this.#nodes.push(node);
@@ -183,12 +177,19 @@ export class Pending {
         continue;
       }
       key += output.dtype;
-      if (shapedByCaller.has(node.op)) key += `[${output.dims.join()}]`;
+      if (shapedByCaller.has(node.op)) key += `${output.layout}[${output.dims.join()}]`;
       this.#add(output);
       this.#made.push(output.storage);
       this.#bytes += output.storage.size;
     }
     this.#key += `${key})`;
+  }
+
+  /** How an instruction's key names what it reads. */
+  #read(input: Value): string {
+    const entry = this.#entry(input);
+    entry.uses += 1;
+    return entry.whole === input ? `${entry.id} ` : `${entry.id}${signature(input)} `;
   }
 
   #entry(value: Value): Entry {
@@ -200,7 +201,6 @@ export class Pending {
       entry.keep = true;
       return entry;
     }
-    throwFailure(value.storage);
     this.#leaves.push(value.storage);
     this.#key += `${value.storage.kind}${signature(value)}${value.storage.size};`;
     return this.#add(value);
@@ -229,7 +229,7 @@ export class Pending {
     this.#written = new Set();
     this.#key = "";
     this.#bytes = 0;
-    this.#numbers = undefined;
+    this.#numbers = new NumberStorage();
   }
 }
 
@@ -237,35 +237,23 @@ export class Pending {
 export const pending = new Pending();
 
 /** Ops whose outputs' extents do not follow from what they read. */
-const shapedByCaller: ReadonlySet<OpName> = new Set(["place", "random_uniform", "random_normal"]);
-
-/** Ops that may find their data wrong when they run. */
-const refusesData: ReadonlySet<OpName> = new Set(["take"]);
-
-function throwFailure({ failure }: Storage): void {
-  if (!failure) return;
-  const message = `the tensor was written to in place, and that failed: ${failure.message}`;
-  throw new BitNetError(failure.code, message, { cause: failure });
-}
+const shapedByCaller: ReadonlySet<OpName> = new Set([
+  "place",
+  "random_uniform",
+  "random_normal",
+  "convert",
+  "pack_tile2",
+  "pack_tile3",
+  "pack_ternary",
+]);
 
 /** Whether something has to run before the storage can be read. */
 export function isPending(storage: Storage): boolean {
   return storage.kind === "arena";
 }
 
-/** Whether an instruction makes it beside its first result, and no tensor stands for it. */
-function isAside(storage: Storage): boolean {
-  return !storage.held && storage.producer?.outputs[0]?.storage !== storage;
+/** All that says how a value lies in its storage. */
+function signature({ dtype, layout, dims, strides, offset }: Value): string {
+  if (layout !== "strided") return `${layout}[${dims.join()}@${offset}]`;
+  return `${dtype}[${dims.join()}|${strides.join()}@${offset}]`;
 }
-
-/** All that says how a value lies in its storage; those of values that come again are kept. */
-function signature(value: Value): string {
-  const known = signatures.get(value);
-  if (known !== undefined) return known;
-  const { dtype, dims, strides, offset } = value;
-  const made = `${dtype}[${dims.join()}|${strides.join()}@${offset}]`;
-  signatures.set(value, made);
-  return made;
-}
-
-const signatures = new WeakMap<Value, string>();

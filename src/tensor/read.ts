@@ -27,9 +27,9 @@ export function elementsOf(value: Value): TypedArray {
   return new array(bytes.buffer, 0, count);
 }
 
-/** Whether reading would compute nothing, and give elements. */
+/** Whether reading would compute nothing. */
 export function isComputed({ storage }: Value): boolean {
-  return !isPending(storage) && storage.failure === undefined;
+  return !isPending(storage);
 }
 
 /** A new value in memory of its own; `fill` writes every element. */

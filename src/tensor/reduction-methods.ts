@@ -1,6 +1,7 @@
 /** The methods that reduce axes, or run along one: sums, extremes, moments. */
 import { ArithmeticMethods } from "./arithmetic-methods.ts";
 import { cast, unary } from "./elementwise.ts";
+import { type NormOptions, norm } from "./norms.ts";
 import {
   cumulativeSum,
   indexOfExtreme,
@@ -41,6 +42,11 @@ export abstract class ReductionMethods extends ArithmeticMethods {
 
   std(options?: VarianceOptions): this {
     return this.made(unary("sqrt", variance(this.value, options)));
+  }
+
+  /** The root of the sum of squares, or of another order; see `NormOptions`. */
+  norm(options?: NormOptions): this {
+    return this.made(norm(this.value, options));
   }
 
   logSumExp(options?: ReduceOptions): this {

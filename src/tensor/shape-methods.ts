@@ -2,7 +2,8 @@
 import type { Value } from "../graph/index.ts";
 import { TensorHandle } from "./handle.ts";
 import { indexed, type ValueIndex } from "./indexing.ts";
-import { expand, permute, reshape, squeeze, unsqueeze } from "./movement.ts";
+import { expand, permute, reshape, squeeze, unsqueeze, viewed } from "./movement.ts";
+import { clonePacked, isPacked } from "./packed.ts";
 import { pending } from "./pending.ts";
 import { ReductionMethods } from "./reduction-methods.ts";
 
@@ -15,12 +16,20 @@ export type IndexBy<T> = Exclude<ValueIndex, Value> | T;
 export abstract class ShapeMethods extends ReductionMethods {
   /** The same elements by other extents, one of which may be -1; a view where that can be. */
   reshape(...shape: number[]): this {
-    return this.view(reshape(this.value, shape));
+    return this.alias(reshape(this.value, shape));
+  }
+
+  /**
+   * `reshape` that never copies.
+   * @throws BitNetError `tensor/needs-copy` where the elements do not lie so
+   */
+  view(...shape: number[]): this {
+    return this.alias(viewed(this.value, shape));
   }
 
   /** Axes in another order, reversed by default; a view. */
   permute(...axes: number[]): this {
-    return this.view(permute(this.value, axes.length > 0 ? axes : reversed(this.rank)));
+    return this.alias(permute(this.value, axes.length > 0 ? axes : reversed(this.rank)));
   }
 
   /** Two axes in each other's place, the last two by default; a view. */
@@ -34,17 +43,17 @@ export abstract class ShapeMethods extends ReductionMethods {
 
   /** Without axes of one element; a view. */
   squeeze(axes?: number | readonly number[]): this {
-    return this.view(squeeze(this.value, axes));
+    return this.alias(squeeze(this.value, axes));
   }
 
   /** With a new axis of one element at this place; a view. */
   unsqueeze(axis: number): this {
-    return this.view(unsqueeze(this.value, axis));
+    return this.alias(unsqueeze(this.value, axis));
   }
 
   /** Repeated to a larger shape; a view. */
   expand(...shape: number[]): this {
-    return this.view(expand(this.value, shape));
+    return this.alias(expand(this.value, shape));
   }
 
   /**
@@ -55,7 +64,7 @@ export abstract class ShapeMethods extends ReductionMethods {
    */
   at(...indices: IndexBy<this>[]): this {
     const places = indices.map((one) => (one instanceof TensorHandle ? one.value : one));
-    return this.view(indexed(this.value, places));
+    return this.alias(indexed(this.value, places));
   }
 
   /** The elements (or slices) for which a tensor of bools is true, as `at`. */
@@ -65,6 +74,7 @@ export abstract class ShapeMethods extends ReductionMethods {
 
   /** A copy in memory of its own. */
   clone(): this {
+    if (isPacked(this.stored)) return this.made(clonePacked(this.stored));
     return this.made(pending.apply("copy", [this.value])[0]!);
   }
 }

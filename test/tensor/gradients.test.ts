@@ -2,10 +2,15 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import {
+  crossEntropy,
   customGradient,
+  gated,
   grad,
+  layerNorm,
   type NestedArray,
   randn,
+  rmsNorm,
+  rope,
   sort,
   stopGradient,
   type Tensor,
@@ -24,8 +29,33 @@ interface Reference {
   dparams: number[][];
 }
 
+interface Loss {
+  reduction: "mean" | "sum" | "none";
+  ignore_index: number;
+  x: number[][];
+  target: number[];
+  loss: NestedArray;
+  dx: number[][];
+}
+
+interface Rope {
+  theta: number;
+  positions: number[];
+  x: number[][];
+  rotate_half: number[][];
+  interleaved: number[][];
+}
+
 const path = join(import.meta.dir, "..", "fixtures", "units", "functions.json");
-const { functions } = (await Bun.file(path).json()) as { functions: Reference[] };
+const {
+  functions,
+  losses,
+  rope: ropes,
+} = (await Bun.file(path).json()) as {
+  functions: Reference[];
+  losses: Loss[];
+  rope: Rope[];
+};
 
 const named: Record<string, (x: Tensor, ...params: Tensor[]) => Tensor> = {
   relu: (x) => x.relu(),
@@ -41,14 +71,11 @@ const named: Record<string, (x: Tensor, ...params: Tensor[]) => Tensor> = {
   log_softmax_last: (x) => x.logSoftmax(),
   softmax_first: (x) => x.softmax(0),
   logsumexp_last: (x) => x.logSumExp({ axes: -1 }),
-  "rms_norm_eps1e-5": (x, gamma) =>
-    x.div(x.pow(2).mean({ axes: -1, keepDims: true }).add(1e-5).sqrt()).mul(gamma!),
-  "layer_norm_eps1e-5": (x, gamma, beta) => {
-    const centred = x.sub(x.mean({ axes: -1, keepDims: true }));
-    const deviation = x.var({ axes: -1, keepDims: true }).add(1e-5).sqrt();
-    return centred.div(deviation).mul(gamma!).add(beta!);
-  },
-  l2_normalize: (x) => x.div(x.pow(2).sum({ axes: -1, keepDims: true }).sqrt()),
+  softplus: (x) => x.softplus(),
+  swiglu_halves: (x) => gated(x),
+  "rms_norm_eps1e-5": (x, gamma) => rmsNorm(x, gamma!, { eps: 1e-5 }),
+  "layer_norm_eps1e-5": (x, gamma, beta) => layerNorm(x, { gamma: gamma!, beta: beta! }),
+  l2_normalize: (x) => x.div(x.norm({ axes: -1, keepDims: true })),
 };
 
 function flat(x: NestedArray): number[] {
@@ -69,8 +96,7 @@ for (const [dtype, tolerance] of [
 ] as const) {
   describe(`as torch, in ${dtype}`, () => {
     for (const { name, x, params, y, dy, dx, dparams } of functions) {
-      const of = named[name];
-      if (!of) continue;
+      const of = named[name]!;
       test(name, () => {
         const inputs = [x, ...params].map((values) => tensor(values as NestedArray, { dtype }));
         expectNear(of(inputs[0]!, ...inputs.slice(1)).toArray(), y, tolerance);
@@ -89,6 +115,42 @@ for (const [dtype, tolerance] of [
     }
   });
 }
+
+describe("losses and rotary positions, as torch", () => {
+  for (const { reduction, ignore_index: ignoreIndex, x, target, loss, dx } of losses) {
+    test(`cross entropy, reduction ${reduction}`, () => {
+      const classes = tensor(Int32Array.from(target));
+      const of = (given: Tensor): Tensor =>
+        crossEntropy(given, classes, { ignoreIndex, reduction });
+      for (const [dtype, tolerance] of [
+        ["f64", 1e-10],
+        ["f32", 1e-5],
+      ] as const) {
+        const logits = tensor(x, { dtype });
+        expectNear(of(logits).toArray(), loss, tolerance);
+        const [gradient] = grad((given) => of(given).sum())(logits);
+        expectNear(gradient!.toArray(), dx, tolerance);
+      }
+    });
+  }
+
+  for (const { theta, positions, x, ...want } of ropes) {
+    test(`rope of ${x[0]!.length} columns, theta ${theta}`, () => {
+      const rows = tensor(Int32Array.from(positions));
+      const at = (interleaved: boolean) => rope(tensor(x), rows, { theta, interleaved });
+      expectNear(at(false).toArray(), want.rotate_half, 1e-5);
+      expectNear(at(true).toArray(), want.interleaved, 1e-5);
+      // A rotation: turned back by the gradient, each row is itself.
+      for (const interleaved of [false, true]) {
+        const turned = rope(tensor(x), rows, { theta, interleaved });
+        const [back] = grad((given) => rope(given, rows, { theta, interleaved }).mul(turned).sum())(
+          tensor(x),
+        );
+        expectNear(back!.toArray(), x, 1e-5);
+      }
+    });
+  }
+});
 
 /** Functions of x (3, 4) and z (3, 4), both between 0.3 and 0.9, that meet each rule. */
 const cases: Record<string, (x: Tensor, z: Tensor) => Tensor> = {

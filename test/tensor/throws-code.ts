@@ -1,8 +1,8 @@
-/** Expects a refusal by its code. */
+/** Expects a refusal by its code, and gives its message. */
 import { expect } from "bun:test";
 import { BitNetError, type ErrorCode } from "../../src/errors/index.ts";
 
-export function throwsCode(code: ErrorCode, action: () => unknown): void {
+export function throwsCode(code: ErrorCode, action: () => unknown): string {
   let thrown: unknown;
   try {
     action();
@@ -11,4 +11,5 @@ export function throwsCode(code: ErrorCode, action: () => unknown): void {
   }
   expect(thrown).toBeInstanceOf(BitNetError);
   expect((thrown as BitNetError).code).toBe(code);
+  return (thrown as BitNetError).message;
 }

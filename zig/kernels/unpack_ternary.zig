@@ -1,15 +1,16 @@
 //! Ternary weights in the packings of checkpoints to codes -1, 0, 1, or straight to the packings
 //! that the matrix product reads, and the scales stored beside.
 //!
-//! Input: w (N, K) in layout hf_ternary, tq1_0, tq2_0, i2_s_128 or i2_s_64. Outputs: weights
+//! Input: w (N, K) in layout hf_ternary, tq1_0, tq2_0, i2_s_128, i2_s_64 or tiles. Outputs: weights
 //! (N, K), i8 without gaps, tile2 or tile3; scales f32: one a block of 256 for TQ, the trailing one
-//! for I2_S, 1 for Hugging Face. Units of work: rows, or blocks of 32 rows. A stored code is
+//! for I2_S, else 1. Units of work: rows, or blocks of 32 rows. A stored code is
 //! weight + 1. Two bits of 3, which no writer makes, come out as 2, in tiles as 1.
 
 const std = @import("std");
 const lanes = @import("lanes.zig");
 const pack_tiles = @import("pack_tiles.zig");
 const task_types = @import("task.zig");
+const TileRows = @import("unpack_tiles.zig").TileRows;
 const Task = task_types.Task;
 const View = task_types.View;
 
@@ -22,6 +23,8 @@ pub fn run(task: *const Task) callconv(.c) void {
         .tq2_0 => unpack(BlockRows(Tq2), task),
         .i2_s_128 => unpack(I2sRows(128), task),
         .i2_s_64 => unpack(I2sRows(64), task),
+        .tile2 => unpack(TileRows(.tile2), task),
+        .tile3 => unpack(TileRows(.tile3), task),
         else => unreachable,
     }
 }
@@ -264,4 +267,16 @@ test "unpack_ternary: quarters of the rows lie in the bits of Hugging Face's byt
         bytes[r * 37 + k] = byte;
     };
     try checkPacked(.hf_ternary, &bytes, &want, .{ 12, 37 }, &.{1});
+}
+
+test "unpack_ternary: tiles come back, also at ragged ends and as other tiles" {
+    var bytes: [3 * 3 * 128]u8 align(64) = undefined;
+    var codes: [67 * 45]i8 = undefined;
+    testing.fillInteger(i8, &codes, 4, -1, 1);
+    inline for (.{ .tile2, .tile3 }) |layout| {
+        const from = [_]View{testing.dense(i8, &codes, &.{ 67, 45 })};
+        const to = [_]View{testing.packedRows(layout, &bytes, 67, 45)};
+        try testing.runSplit(&pack_tiles.run, &from, &to, {}, &.{&bytes});
+        try checkPacked(layout, &bytes, &codes, .{ 67, 45 }, &.{1});
+    }
 }

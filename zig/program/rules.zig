@@ -317,7 +317,7 @@ fn unpackTernary(case: Case) Error!void {
     try case.counts(1, 2);
     const w = case.in(0);
     const blocks: u64 = switch (case.blob.layout(w)) {
-        .hf_ternary, .i2_s_128, .i2_s_64 => 1,
+        .hf_ternary, .i2_s_128, .i2_s_64, .tile2, .tile3 => 1,
         .tq1_0, .tq2_0 => blk: {
             const dims = case.blob.slotDims(w);
             break :blk @as(u64, dims[0].add) * dims[1].add / 256;
