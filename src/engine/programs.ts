@@ -46,7 +46,7 @@ export class EnginePrograms implements Disposable {
 
   /** Working memory of what is compiled. */
   get arenaSize(): number {
-    return [...this.#compiled.values()].reduce((sum, { arenaSize }) => sum + arenaSize, 0);
+    return [...this.#compiled.values()].reduce((sum, { memory }) => sum + memory.arena, 0);
   }
 
   /** What compiling it took. */

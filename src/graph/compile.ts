@@ -4,6 +4,7 @@
  */
 import type { Sym } from "./dims.ts";
 import type { Encodable } from "./encode.ts";
+import { memoryOf, type ProgramMemory } from "./memory.ts";
 import { optimize } from "./passes/optimize.ts";
 import { reads } from "./passes/rewriting.ts";
 import { byteRange, planArena, planSteps, type Step } from "./plan.ts";
@@ -17,16 +18,23 @@ export interface CompileOptions {
   fuse?: boolean;
 }
 
-export function planGraph(graph: Recorded, options: CompileOptions = {}): Encodable {
+/** All that a Program is made of, and what it takes. */
+export interface ProgramPlan extends Encodable {
+  memory: ProgramMemory;
+}
+
+export function planGraph(graph: Recorded, options: CompileOptions = {}): ProgramPlan {
   const { reuseMemory = true, fuse = true } = options;
   const nodes = fuse ? optimize(graph.nodes, graph.feedbacks) : graph.nodes;
   const arena = planArena(nodes, graph.feedbacks, reuseMemory);
   const steps = planSteps(nodes, arena);
+  const storages = [...graph.storages.values()];
   return {
     steps,
     arena,
     feedbacks: orderFeedbacks(graph.feedbacks),
-    storages: [...graph.storages.values()],
+    storages,
+    memory: memoryOf(arena, storages),
     syms: collectSyms(steps, graph),
   };
 }

@@ -1,10 +1,13 @@
 /** Recorded computing: values, the op table, graphs, and the Programs they compile to. */
-export { type CompileOptions, planGraph } from "./compile.ts";
+export { type CompileOptions, type ProgramPlan, planGraph } from "./compile.ts";
 export { svdVectors } from "./dense-shapes.ts";
 export { type Dim, dimOf, extentMax, formatDims, Sym } from "./dims.ts";
 export { encodeProgram } from "./encode.ts";
+export { explainPlan } from "./explain.ts";
+export { foldConstants } from "./fold.ts";
 export { type CustomGradient, gradients, setCustomGradient } from "./gradients.ts";
 export { Graph } from "./graph.ts";
+export type { ProgramMemory } from "./memory.ts";
 export { type OutputShape, samplingColumns } from "./ops.ts";
 export { Program, type ProgramRun } from "./program.ts";
 export { type ApplyOptions, type Recorded, type Recorder, record } from "./record.ts";
@@ -18,6 +21,7 @@ export {
   packedSize,
   rowMajor,
   type Storage,
+  type StorageKind,
   type TernaryLayout,
   tileRows,
   Value,

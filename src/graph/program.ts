@@ -12,15 +12,16 @@ import {
   runNow,
   submitRun,
 } from "../native/index.ts";
-import { chainSteps } from "./chain.ts";
-import { type CompileOptions, planGraph } from "./compile.ts";
+import { type CompileOptions, type ProgramPlan, planGraph } from "./compile.ts";
 import { extentAt, extentMax, type Sym } from "./dims.ts";
 import { encodeProgram } from "./encode.ts";
+import { explainPlan } from "./explain.ts";
+import type { ProgramMemory } from "./memory.ts";
 import { bytesOf } from "./ops.ts";
 import { reads } from "./passes/rewriting.ts";
 import type { Step } from "./plan.ts";
 import type { Recorded } from "./record.ts";
-import { elementSizes, type Node, type Storage, type Value } from "./value.ts";
+import { elementSizes, type Storage, type Value } from "./value.ts";
 
 export interface ProgramRun {
   /** Values of the symbols by name; those left out are at their largest. */
@@ -38,14 +39,17 @@ export interface ProgramRun {
 export class Program implements Disposable {
   readonly native: NativeProgram;
   readonly steps: readonly Step[];
-  readonly arenaSize: number;
+  /** What it takes at its largest sizes; `arena` is the planned peak of intermediate values. */
+  readonly memory: ProgramMemory;
+  readonly #plan: ProgramPlan;
   readonly #storages: readonly Storage[];
   readonly #syms: readonly Sym[];
 
   constructor(graph: Recorded, options: CompileOptions = {}) {
     const plan = planGraph(graph, options);
     this.steps = plan.steps;
-    this.arenaSize = plan.arena.size;
+    this.memory = plan.memory;
+    this.#plan = plan;
     this.#storages = plan.storages;
     this.#syms = plan.syms;
     this.native = new NativeProgram(encodeProgram(plan), this.steps.length);
@@ -88,28 +92,9 @@ export class Program implements Disposable {
     return sum;
   }
 
-  /** The instructions, one a line, for people. */
+  /** The instructions, one a line, and the memory they need, for people. */
   explain(): string {
-    const names = new Map<Storage, string>();
-    const nameOf = (value: Value): string => {
-      const { storage } = value;
-      if (storage.kind !== "arena") return `${storage.name}:${value}`;
-      let name = names.get(storage);
-      if (!name) {
-        name = `%${names.size}`;
-        names.set(storage, name);
-      }
-      return `${name}:${value}`;
-    };
-    return this.steps
-      .map(({ node, barrier, serial }, index) => {
-        const marks = `${barrier ? "|" : " "}${serial ? "1" : "*"}`;
-        const made = node.outputs.map(nameOf).join(", ");
-        const operands = node.inputs.map(nameOf).join(", ");
-        const number = String(index).padStart(4);
-        return `${number} ${marks} ${made} = ${node.op}(${operands})${stepsOf(node)}`;
-      })
-      .join("\n");
+    return explainPlan(this.#plan);
   }
 
   [Symbol.dispose](): void {
@@ -143,14 +128,6 @@ export class Program implements Disposable {
       threads,
     };
   }
-}
-
-/** What a chain does: `; r0 = mul(x0, x1); r0 = add(r0, x2)`, x0 being its first operand. */
-function stepsOf({ op, attrs }: Node): string {
-  if (op !== "elementwise_chain") return "";
-  return chainSteps(attrs)
-    .map(({ op: step, operands, to }) => `; ${to} = ${step}(${operands.join(", ")})`)
-    .join("");
 }
 
 /** The input's region: its content, then zeros. */

@@ -83,7 +83,7 @@ export interface Storage {
   /** What was recorded for the arena becomes an output when somebody keeps it. */
   kind: StorageKind;
   /** Of the region for state, inputs and outputs. */
-  readonly name: string;
+  name: string;
   readonly size: number;
   /** The bound buffer of a constant, or of a tensor that has been computed. */
   region?: Region;
@@ -93,6 +93,8 @@ export interface Storage {
   producer?: Node;
   /** Something that may be computed again reads it: it must not change in place. */
   borrowed?: boolean;
+  /** Its content is there when a Program is made, and stays: what is made of it may be, too. */
+  isKnown?: boolean;
   /** A tensor stands for it, so that somebody may ask for it. */
   held?: boolean;
 }

@@ -3,17 +3,38 @@
  * run without recording. Tensors that the function reads besides its inputs are those it met when
  * it was recorded, as are plain numbers.
  */
-import { elementSizes, type Storage, Value } from "../graph/index.ts";
+import {
+  elementSizes,
+  explainPlan,
+  type ProgramMemory,
+  type Storage,
+  Value,
+} from "../graph/index.ts";
 import { contiguous } from "./movement.ts";
 import { pending } from "./pending.ts";
-import { type Compiled, compileTrace, execute } from "./run-trace.ts";
+import { type Compiled, compileTrace, execute, foldTrace } from "./run-trace.ts";
 import { shapeOf, sizeOf } from "./shapes.ts";
 import { Tensor } from "./tensor.ts";
 
 /** A function that reads no elements: what it does must not depend on them. */
 export type TensorFunction<Result extends Tensor | Tensor[]> = (...inputs: Tensor[]) => Result;
 
-interface Recorded {
+/** The Program of one combination of input shapes. */
+export interface CompiledProgram {
+  /** Dtype and shape of each input, as `f32(2, 3)`. */
+  readonly inputs: readonly string[];
+  readonly memory: ProgramMemory;
+  /** The instructions, one a line, and the memory they need. */
+  explain(): string;
+}
+
+/** A compiled function; see `compile`. */
+export interface CompiledFunction<Result extends Tensor | Tensor[]> extends TensorFunction<Result> {
+  /** What was compiled so far. */
+  readonly programs: readonly CompiledProgram[];
+}
+
+interface Recorded extends CompiledProgram {
   program: Compiled;
   /** Memory that a run reads: an input by its index, or what was met while recording. */
   leaves: (number | Storage)[];
@@ -36,9 +57,9 @@ const alignment = 64;
  */
 export function compile<Result extends Tensor | Tensor[]>(
   of: TensorFunction<Result>,
-): TensorFunction<Result> {
+): CompiledFunction<Result> {
   const known = new Map<string, Recorded>();
-  return (...inputs) => {
+  const call: TensorFunction<Result> = (...inputs) => {
     const rows = inputs.map(rowOf);
     const key = rows.map(({ dtype, dims }) => `${dtype}[${dims.join()}]`).join();
     let recorded = known.get(key);
@@ -48,16 +69,19 @@ export function compile<Result extends Tensor | Tensor[]>(
     }
     return run(recorded, rows) as Result;
   };
+  return Object.defineProperty(call, "programs", {
+    get: () => [...known.values()],
+  }) as CompiledFunction<Result>;
 }
 
 function recordFunction(of: TensorFunction<Tensor | Tensor[]>, rows: readonly Value[]): Recorded {
-  const stands: Storage[] = rows.map(({ dtype, dims }) => {
+  const stands: Storage[] = rows.map(({ dtype, dims }, index) => {
     const size = Math.max(1, sizeOf(dims as number[])) * elementSizes[dtype];
-    return { kind: "state", name: "input", size };
+    return { kind: "state", name: `input ${index}`, size };
   });
   let isList = false;
   const results: Value[] = [];
-  const trace = pending.capture(() => {
+  const recorded = pending.capture(() => {
     const given = rows.map(
       ({ dtype, dims }, index) => new Tensor(new Value({ storage: stands[index]!, dtype, dims })),
     );
@@ -66,11 +90,19 @@ function recordFunction(of: TensorFunction<Tensor | Tensor[]>, rows: readonly Va
     results.push(...[made].flat().map(({ value }) => value));
     return results;
   });
+  const trace = foldTrace(recorded);
   const leaves = trace.leaves.map((leaf) => {
     const index = stands.indexOf(leaf);
     return index < 0 ? leaf : index;
   });
-  return { program: compileTrace(trace), leaves, results, isList };
+  const program = compileTrace(trace);
+  const { plan } = program;
+  return {
+    inputs: rows.map(String),
+    memory: plan.memory,
+    explain: () => explainPlan(plan),
+    ...{ program, leaves, results, isList },
+  };
 }
 
 function run({ program, leaves, results, isList }: Recorded, rows: readonly Value[]) {

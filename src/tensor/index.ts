@@ -1,6 +1,11 @@
 /** Tensors: NumPy's habits over the recorded graph. */
 export { type ApplyOptions, applied } from "./applying.ts";
-export { compile, type TensorFunction } from "./compile.ts";
+export {
+  type CompiledFunction,
+  type CompiledProgram,
+  compile,
+  type TensorFunction,
+} from "./compile.ts";
 export { type AxisPairs, dot, einsum, outer, tensordot } from "./contractions.ts";
 export { type CreateOptions, full, ones, tensor, zeros } from "./create.ts";
 export {

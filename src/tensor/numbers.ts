@@ -2,13 +2,17 @@
  * The plain numbers of a trace, eight bytes each, which a run brings along as one input: another
  * number beside a tensor needs no other Program.
  */
-import { type Storage, Value } from "../graph/index.ts";
+import { type Storage, type StorageKind, Value } from "../graph/index.ts";
+import { Region } from "../native/index.ts";
 
 const capacity = 512;
 
 export class NumberStorage implements Storage {
-  readonly kind = "input";
+  kind: StorageKind = "input";
   readonly name = "numbers";
+  region?: Region;
+  base?: number;
+  isKnown?: boolean;
   readonly #view = new DataView(new ArrayBuffer(capacity * 8));
   #count = 0;
 
@@ -23,6 +27,15 @@ export class NumberStorage implements Storage {
 
   get bytes(): Uint8Array {
     return new Uint8Array(this.#view.buffer, 0, this.size);
+  }
+
+  /** The numbers stay as they are, in memory of their own: those of a compiled function. */
+  settle(): void {
+    this.region = Region.create(Math.max(1, this.size), { tag: "tensor" });
+    this.region.bytes(0, this.size).set(this.bytes);
+    this.base = 0;
+    this.kind = "state";
+    this.isKnown = true;
   }
 
   add(number: number, dtype: "f32" | "f64" | "i32"): Value {

@@ -44,6 +44,11 @@ export class Pending {
   #numbers = new NumberStorage();
   #capturing = false;
 
+  /** Whether a function is being recorded, to be run later. */
+  get isCapturing(): boolean {
+    return this.#capturing;
+  }
+
   /** Records an instruction and gives its outputs; runs what has gathered when it is enough. */
   apply(op: OpName, inputs: readonly Value[], options: ApplyOptions = {}): Value[] {
     const enough = this.#nodes.length >= nodesMax || this.#bytes >= bytesMax;

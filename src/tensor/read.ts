@@ -38,6 +38,8 @@ export function filled(shape: Shape, dtype: DType, fill: (elements: TypedArray) 
   const size = Math.max(1, sizeOf(shape)) * array.BYTES_PER_ELEMENT;
   const region = Region.create(size, { tag: "tensor", uninitialised: true });
   const storage: Storage = { kind: "state", name: "tensor", size, region, base: 0 };
+  // What a compiled function makes of numbers is made once.
+  if (pending.isCapturing) storage.isKnown = true;
   const value = new Value({ storage, dtype, dims: shape });
   if (sizeOf(shape) > 0) fill(elementsOf(value));
   return value;

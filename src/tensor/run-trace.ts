@@ -2,7 +2,14 @@
  * Runs traces. Those of one structure share a Program; the ones used last are kept. What a trace
  * keeps gets memory: small tensors share a region, large ones have their own.
  */
-import { encodeProgram, type Node, planGraph, type Storage } from "../graph/index.ts";
+import {
+  encodeProgram,
+  foldConstants,
+  type Node,
+  type ProgramPlan,
+  planGraph,
+  type Storage,
+} from "../graph/index.ts";
 import { type Reclaimable, ReclaimPriority, reclaimers } from "../memory/index.ts";
 import {
   alignedSize,
@@ -37,6 +44,7 @@ export interface Trace extends Memory {
 
 export interface Compiled {
   run: PreparedRun;
+  plan: ProgramPlan;
   /** Bytes of working memory that it keeps. */
   arenaSize: number;
   isSmall: boolean;
@@ -67,7 +75,8 @@ export function execute(program: Compiled, { leaves, roots }: Memory): void {
     let index = 1;
     let inputs = 0;
     for (const storage of leaves) {
-      if (storage instanceof NumberStorage) run.args.input(inputs++).set(storage.bytes);
+      if (storage instanceof NumberStorage && storage.kind === "input")
+        run.args.input(inputs++).set(storage.bytes);
       else run.args.bind(index, storage.region!, storage.base!);
       index += 1;
     }
@@ -159,7 +168,35 @@ export function compileTrace({ nodes, leaves, roots }: Trace): Compiled {
   const work = plan.steps.reduce((sum, step) => sum + step.work, 0);
   const { size } = plan.arena;
   const arenaSize = size < passingArenaMin ? size : 0;
-  return { run, arenaSize, isSmall: work <= inlineWorkMax };
+  return { run, plan, arenaSize, isSmall: work <= inlineWorkMax };
+}
+
+/**
+ * The trace without what can be computed now: its numbers, and tensors that were made while it was
+ * recorded, stay as they are.
+ * @throws BitNetError `native/run-failed` for data that an instruction refuses
+ */
+export function foldTrace({ nodes, leaves, roots, key }: Trace): Trace {
+  for (const leaf of leaves) if (leaf instanceof NumberStorage) leaf.settle();
+  for (const [index, root] of roots.entries()) {
+    root.kind = "output";
+    root.name = `result ${index}`;
+  }
+  const storages = new Map(leaves.map((storage, index) => [String(index), storage]));
+  const folded = foldConstants({ nodes, feedbacks: [], storages });
+  for (const storage of folded.made) {
+    storage.kind = "state";
+    storage.producer = undefined;
+  }
+  const touched = new Set(
+    folded.nodes.flatMap(({ inputs, outputs }) =>
+      [...inputs, ...outputs].map((one) => one.storage),
+    ),
+  );
+  const left = [...leaves, ...folded.made].filter((storage) => touched.has(storage));
+  // Writing to it elsewhere must not change what the function computes.
+  for (const storage of left) if (storage.isKnown) storage.borrowed = true;
+  return { nodes: folded.nodes, leaves: left, roots, key };
 }
 
 /** Instructions write all of what they make, or fail; then nobody gets to see it. */

@@ -150,8 +150,8 @@ describe("plans", () => {
     graph.one("copy", [x], { into: [graph.output("y", "f32", [64])] });
     using shared = new Program(graph, { fuse: false });
     using apart = new Program(graph, { fuse: false, reuseMemory: false });
-    expect(shared.arenaSize).toBe(2 * 256);
-    expect(apart.arenaSize).toBe(20 * 256);
+    expect(shared.memory.arena).toBe(2 * 256);
+    expect(apart.memory.arena).toBe(20 * 256);
   });
 
   test("thousands of small instructions in a row are still a valid program", () => {
@@ -176,6 +176,7 @@ describe("plans", () => {
     expect(program.explain().split("\n")).toEqual([
       "   0  * %0:f32(rows, 16) = add(x:f32(rows, 16), x:f32(rows, 16))",
       "   1 |* y:f32(rows, 16) = softmax(%0:f32(rows, 16))",
+      "memory: arena 250.0 KiB for values of 250.0 KiB, inputs 250.0 KiB, outputs 250.0 KiB",
     ]);
   });
 

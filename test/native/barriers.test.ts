@@ -49,7 +49,7 @@ describe("barriers", () => {
     const x = graph.one("copy", [graph.input("x", "f32", [8])]);
     const y = graph.one("add", [x, x]);
     graph.one("copy", [y], { into: [graph.output("y", "f32", [8])] });
-    const serial = encodeProgram(planGraph(graph));
+    const serial = encodeProgram(planGraph(graph, { fuse: false }));
     create(serial);
     for (const index of [0, 1]) {
       const editor = new BlobEditor(serial).set("instr", index, { flags: 0 });

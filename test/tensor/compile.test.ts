@@ -1,6 +1,6 @@
 /** Compiled functions give what they give uncompiled, and are recorded once a shape. */
 import { describe, expect, test } from "bun:test";
-import { compile, grad, ones, type Tensor, tensor } from "../../src/tensor/index.ts";
+import { compile, grad, linspace, ones, type Tensor, tensor } from "../../src/tensor/index.ts";
 import { throwsCode } from "./throws-code.ts";
 
 describe("compile", () => {
@@ -64,5 +64,55 @@ describe("compile", () => {
     expect(shifted(tensor([1])).toArray()).toEqual([2]);
     offset.assign(5);
     expect(shifted(tensor([1])).toArray()).toEqual([6]);
+  });
+});
+
+describe("a compiled function's Program", () => {
+  test("has no instruction for what is made of numbers and constants alone", () => {
+    const of = compile((x) => {
+      const weights = linspace(0, 1, { count: 4 }).mul(Math.PI).sin().add(0.5);
+      return x.mul(weights).sum({ axes: 1 });
+    });
+    const x = ones([3, 4]);
+    const want = linspace(0, 1, { count: 4 }).mul(Math.PI).sin().add(0.5).sum();
+    expect(of(x).at(0).item()).toBe(want.item());
+    expect(of(x).at(2).item()).toBe(want.item());
+    const [program] = of.programs;
+    expect(program!.inputs).toEqual(["f32(3, 4)"]);
+    expect(program!.explain().split("\n")).toEqual([
+      "   0  1 %0:f32(3, 4) = mul(input 0:f32(3, 4), add:f32(3, 4))",
+      "   1  1 result 0:f32(3) = reduce_sum(%0:f32(3, 4))",
+      expect.stringMatching(/^memory: arena 64 B for values of 64 B, constants .* outputs 12 B$/),
+    ]);
+  });
+
+  test("keeps its constants when tensors that leave the function are written to", () => {
+    let kept: Tensor | undefined;
+    const of = compile((x) => {
+      kept ??= ones([2]);
+      return x.add(kept.mul(2)).mul(kept);
+    });
+    expect(of(tensor([1, 2])).toArray()).toEqual([3, 4]);
+    kept!.add_(10);
+    expect(kept!.toArray()).toEqual([11, 11]);
+    expect(of(tensor([1, 2])).toArray()).toEqual([3, 4]);
+  });
+
+  test("sees what is written to tensors that were there before", () => {
+    const scale = tensor([1, 10]);
+    const of = compile((x) => x.mul(scale.add(1)));
+    expect(of(ones([2])).toArray()).toEqual([2, 11]);
+    scale.add_(1);
+    expect(of(ones([2])).toArray()).toEqual([3, 12]);
+  });
+
+  test("may give results that are constants", () => {
+    const of = compile((x) => [ones([2]).mul(3), x.add(ones([2]).mul(3))]);
+    for (let time = 0; time < 2; time += 1) {
+      expect(of(tensor([1, 2])).map((one) => one.toArray())).toEqual([
+        [3, 3],
+        [4, 5],
+      ]);
+    }
   });
 });

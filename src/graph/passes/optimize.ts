@@ -8,10 +8,11 @@ import { dropDead } from "./dead.ts";
 import { fuseElementwise } from "./elementwise.ts";
 import { fuseNormQuantize } from "./norm-quantize.ts";
 import { fuseResidual } from "./residual.ts";
+import { shareEqual } from "./shared.ts";
 
 /** All passes, in order. */
 export function optimize(nodes: readonly Node[], feedbacks: readonly FeedbackLink[]): Node[] {
-  let current = dropDead(nodes, feedbacks);
+  let current = shareEqual(dropDead(nodes, feedbacks), feedbacks);
   current = fuseNormQuantize(current, feedbacks);
   current = fuseResidual(current, feedbacks);
   return fuseElementwise(current, feedbacks);
