@@ -57,6 +57,7 @@ pub const Attrs = struct {
     pub const reduce_max = @import("kernels/reduce.zig").Attrs;
     pub const reduce_min = @import("kernels/reduce.zig").Attrs;
     pub const place = @import("kernels/place.zig").Attrs;
+    pub const concat = @import("kernels/concat.zig").Attrs;
     pub const sort = @import("kernels/sort.zig").Attrs;
     pub const elementwise_chain = @import("kernels/elementwise_chain.zig").Attrs;
 };

@@ -71,6 +71,7 @@ fn kernelOf(comptime op: abi.Op) task.Kernel {
         .take => @import("kernels/take.zig").run,
         .scatter_add => @import("kernels/scatter_add.zig").run,
         .place => @import("kernels/place.zig").run,
+        .concat => @import("kernels/concat.zig").run,
         .sort => @import("kernels/sort.zig").run,
         else => @compileError("no kernel of " ++ @tagName(op)),
     };

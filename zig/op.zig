@@ -85,4 +85,5 @@ pub const Op = enum(u16) {
     random_uniform,
     random_normal,
     elementwise_chain,
+    concat,
 };

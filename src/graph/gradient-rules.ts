@@ -6,6 +6,7 @@
 import type { OpName } from "../native/index.ts";
 import { elementwiseGradients } from "./elementwise-gradients.ts";
 import { layerGradients } from "./layer-gradients.ts";
+import { linalgGradients } from "./linalg-gradients.ts";
 import { movementGradients } from "./movement-gradients.ts";
 import { type NoGradient, none, type OpGradient } from "./rule.ts";
 
@@ -13,7 +14,6 @@ const storage = none("it moves weights between packings for storage");
 const drawing = none("it draws tokens: the engine samples, and nothing learns from it");
 const integerHead = none("the integer head is for generating; learn with a head in floats");
 const cache = none("keys and values lie in a cache that the engine writes; attend with matmul");
-const decomposition = none("no rule goes through this decomposition");
 
 const withoutGradient = {
   convert: storage,
@@ -34,13 +34,6 @@ const withoutGradient = {
   stop_when: drawing,
   random_uniform: none("random numbers depend on their seed alone"),
   random_normal: none("random numbers depend on their seed alone"),
-  cholesky: decomposition,
-  lu: decomposition,
-  solve: decomposition,
-  triangular_solve: decomposition,
-  qr: decomposition,
-  svd: decomposition,
-  eigh: decomposition,
   elementwise_chain: none("passes make it of instructions that are differentiated before"),
 } satisfies Partial<Record<OpName, NoGradient>>;
 
@@ -49,5 +42,6 @@ export const gradientRules: Record<OpName, OpGradient> = {
   ...elementwiseGradients,
   ...movementGradients,
   ...layerGradients,
+  ...linalgGradients,
   ...withoutGradient,
 };

@@ -90,5 +90,14 @@ export const movementGradients = {
     const offset = g.offset + Number(node.attrs.offset) * elementSizes[g.dtype];
     return [new Value({ storage: g.storage, dtype: g.dtype, dims, strides, offset })];
   },
+  concat: ({ node, g }) => {
+    const axis = Number(node.attrs.axis);
+    let start = 0;
+    return node.inputs.map(({ dims }) => {
+      const part = g.slice(axis, start, dims[axis]!);
+      start += dims[axis] as number;
+      return part;
+    });
+  },
   sort,
 } satisfies Partial<Record<OpName, GradientRule | ReturnType<typeof none>>>;

@@ -267,7 +267,16 @@ export const opTable: Record<OpName, OpRule> = {
     outputs: ([base]) => [{ dtype: base!.dtype, dims: base!.dims }],
     work: ([base, , x]) => elements(base!) + elements(x!),
   },
-  place: { outputs: () => [null], serial: true },
+  place: { outputs: () => [null], work: (_, outputs) => elements(outputs[0]!) },
+  concat: {
+    outputs(parts, { axis }) {
+      const at = Number(axis);
+      const count = parts.reduce((sum, { dims }) => sum + extentMax(dims[at]!), 0);
+      const dims = parts[0]!.dims.map((dim, index) => (index === at ? count : dim));
+      return [{ dtype: parts[0]!.dtype, dims }];
+    },
+    work: (_, outputs) => elements(outputs[0]!),
+  },
   sort: {
     outputs: ([x]) => [
       { dtype: x!.dtype, dims: x!.dims },

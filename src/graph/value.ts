@@ -2,6 +2,7 @@
  * Values of a recorded graph: what an op reads and makes. A value is a typed view of a storage;
  * slicing, reshaping and repeating make new views and no instruction.
  */
+import type { BitNetError } from "../errors/index.ts";
 import {
   type ActivationName,
   type DTypeName,
@@ -97,6 +98,8 @@ export interface Storage {
   isKnown?: boolean;
   /** A tensor stands for it, so that somebody may ask for it. */
   held?: boolean;
+  /** Why a write into it failed: what it holds since then is not known. */
+  failure?: BitNetError;
 }
 
 /** A matrix or vector that a model keeps: bytes of a region, and how to read them. */

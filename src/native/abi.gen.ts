@@ -1,6 +1,6 @@
 // Written by `zig build abi` from zig/abi.zig. Do not edit.
 
-export const abiHash = 0xb3f5c791;
+export const abiHash = 0x7869de0f;
 export const blobMagic = 0x504e5442;
 export const noSym = 0xffff;
 export const noSlot = 0xffffffff;
@@ -167,6 +167,7 @@ export const Op = {
   random_uniform: 79,
   random_normal: 80,
   elementwise_chain: 81,
+  concat: 82,
 } as const;
 export type OpName = keyof typeof Op;
 
@@ -692,6 +693,7 @@ export const opAttrs = {
   reduce_max: [["axes", "u32"]],
   reduce_min: [["axes", "u32"]],
   place: [["offset", "u32"], ["stride_0", "i32"], ["stride_1", "i32"], ["stride_2", "i32"], ["stride_3", "i32"], ["stride_4", "i32"], ["stride_5", "i32"]],
+  concat: [["axis", "u32"]],
   sort: [["descending", "u32"]],
   elementwise_chain: [["count", "u32"], ["step_0", "u32"], ["step_1", "u32"], ["step_2", "u32"], ["step_3", "u32"], ["step_4", "u32"], ["step_5", "u32"], ["step_6", "u32"], ["step_7", "u32"], ["step_8", "u32"], ["step_9", "u32"], ["step_10", "u32"], ["step_11", "u32"], ["step_12", "u32"], ["step_13", "u32"], ["step_14", "u32"]],
 } as const;

@@ -1,18 +1,22 @@
 /**
  * A small program that runs often: its arguments stay, and a run costs little more than the call.
  */
-import { RunStatusLayout } from "./abi.gen.ts";
+import { RunState, RunStatusLayout, Status } from "./abi.gen.ts";
 import { check, core } from "./core.ts";
 import { allocating } from "./out-of-memory.ts";
 import { type NativeProgram, throwUnlessDone } from "./run.ts";
 import { RunArgs, type RunShape } from "./run-args.ts";
 import { decodeStruct } from "./structs.ts";
 
+/** The state's place among the words of a status. */
+const stateAt = RunStatusLayout.fields.state[0] / 4;
+
 export class PreparedRun {
   readonly program: NativeProgram;
   /** Of the next run. */
   readonly args: RunArgs;
   readonly #status = new Uint8Array(RunStatusLayout.size);
+  readonly #words = new Uint32Array(this.#status.buffer);
   readonly #ticket = new Uint32Array(1);
 
   constructor(program: NativeProgram, shape: RunShape) {
@@ -24,10 +28,16 @@ export class PreparedRun {
   now(): void {
     const { handle } = this.program;
     const { bytes } = this.args;
-    allocating(bytes.byteLength, () => {
-      check(core().bn_run_now(handle, bytes, bytes.byteLength, this.#status), "running");
-    });
-    throwUnlessDone(decodeStruct(RunStatusLayout, this.#status));
+    const { bn_run_now } = core();
+    const status = bn_run_now(handle, bytes, bytes.byteLength, this.#status);
+    if (status === Status.out_of_memory) {
+      allocating(bytes.byteLength, () => {
+        check(bn_run_now(handle, bytes, bytes.byteLength, this.#status), "running");
+      });
+    } else {
+      check(status, "running");
+    }
+    this.#throwUnlessDone();
   }
 
   /** Runs on the core's threads while this one waits. */
@@ -45,6 +55,11 @@ export class PreparedRun {
     } finally {
       bn_run_release(ticket);
     }
+    this.#throwUnlessDone();
+  }
+
+  #throwUnlessDone(): void {
+    if (this.#words[stateAt] === RunState.done) return;
     throwUnlessDone(decodeStruct(RunStatusLayout, this.#status));
   }
 }

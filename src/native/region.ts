@@ -47,7 +47,7 @@ export class Region implements Disposable {
   #handle: number;
   #address: number;
   /** Buffers over the region, by range. */
-  readonly #views = new Map<string, ArrayBuffer>();
+  readonly #views = new Map<string | number, ArrayBuffer>();
   /** Called before the region is released. */
   #beforeRelease: (() => void) | undefined;
   /** Its end releases the region natively, collected or transferred away. */
@@ -127,7 +127,7 @@ export class Region implements Disposable {
       throw new RangeError(`bytes ${offset} to ${offset + size} of a region of ${this.size}`);
     }
     if (size === 0) return new Uint8Array(0);
-    const range = `${offset}+${size}`;
+    const range = offset === 0 ? size : `${offset}+${size}`;
     let buffer = this.#views.get(range);
     if (!buffer || buffer.detached) {
       buffer = toArrayBuffer(this.#address as never, offset, size);

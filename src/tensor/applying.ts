@@ -6,7 +6,7 @@ import { Tensor } from "./tensor.ts";
 
 export interface ApplyOptions {
   attrs?: Attrs;
-  /** How many of the op's outputs are wanted, from the first; nobody will ask for the others. */
+  /** How many of the op's outputs are wanted, from the first; the others are not kept. */
   outputCount?: number;
 }
 
@@ -21,6 +21,5 @@ export function applied(
     inputs.map(({ value }) => value),
     { attrs },
   );
-  for (const { storage } of outputs.slice(outputCount)) pending.release(storage);
   return outputs.slice(0, outputCount).map((value) => new Tensor(value));
 }

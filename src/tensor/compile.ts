@@ -61,7 +61,8 @@ export function compile<Result extends Tensor | Tensor[]>(
   const known = new Map<string, Recorded>();
   const call: TensorFunction<Result> = (...inputs) => {
     const rows = inputs.map(rowOf);
-    const key = rows.map(({ dtype, dims }) => `${dtype}[${dims.join()}]`).join();
+    let key = "";
+    for (const row of rows) key += keyOf(row);
     let recorded = known.get(key);
     if (!recorded) {
       recorded = recordFunction(of, rows);
@@ -111,25 +112,41 @@ function run({ program, leaves, results, isList }: Recorded, rows: readonly Valu
     const storage: Storage = { kind: "state", name: "result", size };
     return new Value({ storage, dtype, dims });
   });
-  execute(program, {
-    leaves: leaves.map((leaf) => {
-      if (typeof leaf !== "number") {
-        pending.require(leaf);
-        return leaf;
-      }
-      const { storage, offset } = rows[leaf]!;
-      return { ...storage, base: storage.base! + offset };
-    }),
-    roots: made.map(({ storage }) => storage),
+  const given = leaves.map((leaf) => {
+    if (typeof leaf !== "number") {
+      pending.require(leaf);
+      return leaf;
+    }
+    const { storage, offset } = rows[leaf]!;
+    return offset === 0 ? storage : { ...storage, base: storage.base! + offset };
   });
+  try {
+    execute(program, { leaves: given, roots: made.map(({ storage }) => storage) });
+  } finally {
+    for (const [index, leaf] of leaves.entries()) {
+      if (typeof leaf === "number") rows[leaf]!.storage.failure ??= given[index]!.failure;
+    }
+  }
   const tensors = made.map((value) => new Tensor(value));
   return isList ? tensors : tensors[0]!;
 }
+
+/** Dtype and extents, by which a recorded function is found again. */
+function keyOf(row: Value): string {
+  const known = keys.get(row);
+  if (known !== undefined) return known;
+  const key = `${row.dtype}[${row.dims.join()}]`;
+  keys.set(row, key);
+  return key;
+}
+
+const keys = new WeakMap<Value, string>();
 
 /** The input row by row in computed memory that a Program can be bound to. */
 function rowOf(input: Tensor): Value {
   let row = contiguous(input.value);
   pending.require(row.storage);
+  if (row.offset === 0) return row;
   if ((row.storage.base! + row.offset) % alignment !== 0) {
     row = pending.apply("copy", [row])[0]!;
     pending.require(row.storage);

@@ -28,6 +28,7 @@ export abstract class TensorHandle implements Disposable {
   /** Of a recorded value; people use `tensor`, `zeros`, ... A view shares its tensor's base. */
   constructor(value: Value, base?: Base) {
     value.storage.held = true;
+    if (value.rowScale) value.rowScale.storage.held = true;
     this.#value = value;
     this.#isView = base !== undefined;
     this.#base = base ?? { storage: value.storage, released: false };

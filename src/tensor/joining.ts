@@ -1,7 +1,6 @@
 /**
- * Tensors side by side: joined, padded, repeated. Each part is placed in zeros of the result's
- * shape, and a condition along the axis selects between two of them; many parts are joined by
- * pairs, so that n of them cost log n passes. Bits are kept, in every dtype.
+ * Tensors side by side: joined, padded, repeated. Parts are copied to their places in one pass;
+ * what is padded is placed in zeros. Bits are kept, in every dtype.
  */
 import { BitNetError } from "../errors/index.ts";
 import { rowMajor, type Value } from "../graph/index.ts";
@@ -41,16 +40,23 @@ export function concat(parts: readonly Value[], axis: number): Value {
   const at = normalizeAxis(axis, first.dims.length);
   const dtype = parts.map((one) => one.dtype as DType).reduce(promote);
   for (const one of parts) requireAlike(first, one, at);
-  let level = parts.map((one) => cast(one, dtype));
+  let level = parts.map((one) => cast(one, dtype)).filter((one) => shapeOf(one)[at]! > 0);
+  requireShape(withExtent(first, at, sum(level.map((one) => shapeOf(one)[at]!))));
   while (level.length > 1) {
     const next: Value[] = [];
-    for (let index = 0; index < level.length; index += 2) {
-      const [left, right] = [level[index]!, level[index + 1]];
-      next.push(right ? joined(left, right, at) : left);
+    for (let index = 0; index < level.length; index += partsMax) {
+      next.push(joined(level.slice(index, index + partsMax), at));
     }
     level = next;
   }
-  return level[0]!;
+  return level[0] ?? cast(first, dtype);
+}
+
+/** Of one instruction. */
+const partsMax = 128;
+
+function joined(parts: readonly Value[], axis: number): Value {
+  return parts.length === 1 ? parts[0]! : pending.apply("concat", parts, { attrs: { axis } })[0]!;
 }
 
 /** Along a new axis, at its place in the result. */
@@ -64,20 +70,12 @@ export function stack(parts: readonly Value[], axis: number): Value {
   );
 }
 
-function joined(a: Value, b: Value, axis: number): Value {
-  const [left, right] = [shapeOf(a), shapeOf(b)];
-  if (left[axis] === 0) return b;
-  if (right[axis] === 0) return a;
-  const count = left[axis]! + right[axis]!;
-  const shape = requireShape(left.map((extent, at) => (at === axis ? count : extent)));
-  const zero = shape.map(() => 0);
-  const behind = zero.map((_, at) => (at === axis ? left[axis]! : 0));
-  const isLeft = placed(truth([left[axis]!]), [count], [0]);
-  const condition = isLeft.view({
-    dims: shape,
-    strides: shape.map((_, at) => (at === axis ? 1 : 0)),
-  });
-  return pending.apply("select", [condition, placed(a, shape, zero), placed(b, shape, behind)])[0]!;
+function withExtent(x: Value, axis: number, extent: number): Shape {
+  return shapeOf(x).map((own, at) => (at === axis ? extent : own));
+}
+
+function sum(counts: readonly number[]): number {
+  return counts.reduce((all, count) => all + count, 0);
 }
 
 function truth(shape: Shape): Value {

@@ -41,7 +41,7 @@ export class Pending {
   #written = new Set<Storage>();
   #key = "";
   #bytes = 0;
-  #numbers = new NumberStorage();
+  #numbers: NumberStorage | undefined;
   #capturing = false;
 
   /** Whether a function is being recorded, to be run later. */
@@ -52,7 +52,9 @@ export class Pending {
   /** Records an instruction and gives its outputs; runs what has gathered when it is enough. */
   apply(op: OpName, inputs: readonly Value[], options: ApplyOptions = {}): Value[] {
     const enough = this.#nodes.length >= nodesMax || this.#bytes >= bytesMax;
-    if (enough && !this.#capturing) this.flush();
+    // Nothing that may fail runs together with a write: the write would count as failed, too.
+    const apart = this.#written.size > 0 && refusesData.has(op);
+    if ((enough || apart) && !this.#capturing) this.flush();
     const node = record(op, inputs, options);
     this.#push(node, options.into !== undefined);
     return node.outputs;
@@ -60,7 +62,7 @@ export class Pending {
 
   /** A number as a value without dimensions. */
   number(value: number, dtype: "f32" | "f64" | "i32"): Value {
-    if (this.#numbers.full) this.#numbers = new NumberStorage();
+    if (!this.#numbers || this.#numbers.full) this.#numbers = new NumberStorage();
     return this.#numbers.add(value, dtype);
   }
 
@@ -107,10 +109,13 @@ export class Pending {
 
   /**
    * Runs what is needed for the storage to have its memory.
-   * @throws BitNetError of the instructions that lead to it
+   * @throws BitNetError of the instructions that lead to it, or of an earlier write into it
    */
   require(storage: Storage): void {
+    this.keep(storage);
     if (this.#written.has(storage)) this.#run();
+    else if (this.#written.size > 0) this.flush();
+    throwFailure(storage);
     if (!isPending(storage)) return;
     const entry = this.#entries.get(storage) ?? this.#again(storage);
     entry.keep = true;
@@ -123,7 +128,7 @@ export class Pending {
 
   /**
    * Runs all that is pending. With `keepAll` what was only read is kept, too. What fails stays
-   * uncomputed: whoever asks for it hears why.
+   * uncomputed, and memory that it was to write to is marked: whoever asks for it hears why.
    */
   flush(options: FlushOptions = {}): void {
     try {
@@ -146,13 +151,16 @@ export class Pending {
     let rootKey = "";
     for (const storage of this.#made) {
       const { uses, keep, dropped, id } = this.#entries.get(storage)!;
-      if (dropped || !(keep || keepAll || uses === 0)) continue;
+      if (dropped || !(keep || keepAll || (uses === 0 && !isAside(storage)))) continue;
       roots.push(storage);
       rootKey += `${id},`;
     }
-    const trace = { nodes: this.#nodes, leaves: this.#leaves, roots, key: this.#key + rootKey };
+    const keepsAll = roots.length === this.#made.length;
+    const key = this.#key + (keepsAll ? "all" : rootKey);
+    const trace = { nodes: this.#nodes, leaves: this.#leaves, roots, key };
     this.#forget();
     runTrace(trace);
+    if (keepsAll) return;
     for (const { inputs, outputs } of trace.nodes) {
       const again = outputs.some(
         ({ storage }) => isPending(storage) && (storage.held || isTaping()),
@@ -206,6 +214,7 @@ export class Pending {
       entry.keep = true;
       return entry;
     }
+    throwFailure(value.storage);
     this.#leaves.push(value.storage);
     this.#key += `${value.storage.kind}${signature(value)}${value.storage.size};`;
     return this.#add(value);
@@ -234,7 +243,7 @@ export class Pending {
     this.#written = new Set();
     this.#key = "";
     this.#bytes = 0;
-    this.#numbers = new NumberStorage();
+    this.#numbers = undefined;
   }
 }
 
@@ -252,13 +261,36 @@ const shapedByCaller: ReadonlySet<OpName> = new Set([
   "pack_ternary",
 ]);
 
+/** Ops that may find their data wrong when they run. */
+const refusesData: ReadonlySet<OpName> = new Set(["take"]);
+
+function throwFailure({ failure }: Storage): void {
+  if (!failure) return;
+  const message = `the tensor was written to in place, and that failed: ${failure.message}`;
+  throw new BitNetError(failure.code, message, { cause: failure });
+}
+
 /** Whether something has to run before the storage can be read. */
 export function isPending(storage: Storage): boolean {
   return storage.kind === "arena";
 }
 
-/** All that says how a value lies in its storage. */
-function signature({ dtype, layout, dims, strides, offset }: Value): string {
-  if (layout !== "strided") return `${layout}[${dims.join()}@${offset}]`;
-  return `${dtype}[${dims.join()}|${strides.join()}@${offset}]`;
+/** Whether an instruction makes it beside its first result, and no tensor stands for it. */
+function isAside(storage: Storage): boolean {
+  return !storage.held && storage.producer?.outputs[0]?.storage !== storage;
 }
+
+/** All that says how a value lies in its storage; those of values that come again are kept. */
+function signature(value: Value): string {
+  const known = signatures.get(value);
+  if (known !== undefined) return known;
+  const { dtype, layout, dims, strides, offset } = value;
+  const made =
+    layout === "strided"
+      ? `${dtype}[${dims.join()}|${strides.join()}@${offset}]`
+      : `${layout}[${dims.join()}@${offset}]`;
+  signatures.set(value, made);
+  return made;
+}
+
+const signatures = new WeakMap<Value, string>();

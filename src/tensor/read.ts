@@ -27,9 +27,9 @@ export function elementsOf(value: Value): TypedArray {
   return new array(bytes.buffer, 0, count);
 }
 
-/** Whether reading would compute nothing. */
+/** Whether reading would compute nothing, and give elements. */
 export function isComputed({ storage }: Value): boolean {
-  return !isPending(storage);
+  return !isPending(storage) && storage.failure === undefined;
 }
 
 /** A new value in memory of its own; `fill` writes every element. */

@@ -7,7 +7,7 @@ import { BitNetError } from "../errors/index.ts";
 import { isFloat, type Value } from "../graph/index.ts";
 import type { OpName } from "../native/index.ts";
 import { computeDType, type DType } from "./dtypes.ts";
-import { binary, cast, divide, unary } from "./elementwise.ts";
+import { binary, cast, compare, divide, select, unary } from "./elementwise.ts";
 import { contiguous, permute, squeeze } from "./movement.ts";
 import { pending } from "./pending.ts";
 import {
@@ -104,12 +104,15 @@ export function variance(x: Value, { correction = 0, ...options }: VarianceOptio
   return cast(divide(sum, Math.max(0, countOf(x, options) - correction)), dtype);
 }
 
-/** log(sum(exp(x))), safe from overflow. */
+/** log(sum(exp(x))), safe from overflow; of nothing but -inf it is -inf, with an inf it is inf. */
 export function logSumExp(x: Value, options: ReduceOptions = {}): Value {
-  const most = reduced("reduce_max", x, { ...options, keepDims: true });
-  const shares = unary("exp", binary("sub", x, most));
+  const wide = isFloat(x.dtype) ? x : cast(x, "f32");
+  const most = reduced("reduce_max", wide, { ...options, keepDims: true });
+  // An infinity less itself is no number.
+  const shift = select(compare("equal", binary("sub", most, most), 0), most, 0);
+  const shares = unary("exp", binary("sub", wide, shift));
   const sum = reduced("reduce_sum", shares, { ...options, keepDims: true });
-  const y = binary("add", unary("log", sum), most);
+  const y = binary("add", unary("log", sum), shift);
   return options.keepDims ? y : squeeze(y, normalizeAxes(options.axes, x.dims.length));
 }
 

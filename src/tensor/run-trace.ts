@@ -2,6 +2,7 @@
  * Runs traces. Those of one structure share a Program; the ones used last are kept. What a trace
  * keeps gets memory: small tensors share a region, large ones have their own.
  */
+import { BitNetError } from "../errors/index.ts";
 import {
   encodeProgram,
   foldConstants,
@@ -48,6 +49,8 @@ export interface Compiled {
   /** Bytes of working memory that it keeps. */
   arenaSize: number;
   isSmall: boolean;
+  /** Which of its leaves it writes to. */
+  written: readonly number[];
 }
 
 const compiled = new Map<string, Compiled>();
@@ -60,7 +63,7 @@ let isReclaimable = false;
 /**
  * Computes the roots; on the way out they have their memory, or are as they were before.
  * @throws BitNetError `native/run-failed` for data that an instruction refuses,
- * `native/out-of-memory`
+ * `native/out-of-memory`; memory that the trace writes to in place is marked with it
  */
 export function runTrace(trace: Trace): void {
   execute(programOf(trace), trace);
@@ -68,7 +71,7 @@ export function runTrace(trace: Trace): void {
 
 /** Runs a compiled trace with this memory; see `runTrace`. */
 export function execute(program: Compiled, { leaves, roots }: Memory): void {
-  const { run, isSmall } = program;
+  const { run, isSmall, written } = program;
   running = program;
   try {
     allocate(roots);
@@ -86,9 +89,10 @@ export function execute(program: Compiled, { leaves, roots }: Memory): void {
   } catch (error) {
     for (const root of roots) {
       root.kind = "arena";
-      root.region?.[Symbol.dispose]();
+      if (root.size >= ownRegionMin) root.region?.[Symbol.dispose]();
       root.region = undefined;
     }
+    if (error instanceof BitNetError) for (const index of written) leaves[index]!.failure = error;
     throw error;
   } finally {
     running = undefined;
@@ -100,8 +104,11 @@ export function execute(program: Compiled, { leaves, roots }: Memory): void {
 function programOf(trace: Trace): Compiled {
   const known = compiled.get(trace.key);
   if (known) {
-    compiled.delete(trace.key);
-    compiled.set(trace.key, known);
+    // The one used last is the last one, which matters once some have to go.
+    if (compiled.size > programsMax / 2) {
+      compiled.delete(trace.key);
+      compiled.set(trace.key, known);
+    }
     for (const root of trace.roots) root.kind = "state";
     return known;
   }
@@ -133,6 +140,7 @@ function idlePrograms(): Reclaimable[] {
       reuseCount: 0,
       reclaim() {
         let won = 0;
+        slab = noPlace;
         for (const [key, program] of [...compiled]) {
           if (program === running) continue;
           program.run.program[Symbol.dispose]();
@@ -168,7 +176,12 @@ export function compileTrace({ nodes, leaves, roots }: Trace): Compiled {
   const work = plan.steps.reduce((sum, step) => sum + step.work, 0);
   const { size } = plan.arena;
   const arenaSize = size < passingArenaMin ? size : 0;
-  return { run, plan, arenaSize, isSmall: work <= inlineWorkMax };
+  const isSmall = work <= inlineWorkMax;
+  return { run, plan, arenaSize, isSmall, written: indicesOf(leaves, written) };
+}
+
+function indicesOf(leaves: readonly Storage[], among: ReadonlySet<Storage>): number[] {
+  return leaves.flatMap((leaf, index) => (among.has(leaf) ? [index] : []));
 }
 
 /**
@@ -206,8 +219,7 @@ const wholeResults = { tag: "tensor", uninitialised: true } as const;
 function allocate(roots: readonly Storage[]): void {
   let shared = 0;
   for (const { size } of roots) if (size < ownRegionMin) shared += placeSize(size);
-  const region = shared > 0 ? Region.create(shared, wholeResults) : undefined;
-  let base = 0;
+  let { region, base } = shared > 0 ? sharedPlace(shared) : noPlace;
   for (const root of roots) {
     if (root.size >= ownRegionMin) {
       root.region = Region.create(root.size, wholeResults);
@@ -218,6 +230,24 @@ function allocate(roots: readonly Storage[]): void {
     root.base = base;
     base += placeSize(root.size);
   }
+}
+
+const noPlace = { region: undefined, base: 0 };
+
+/** Results smaller than this are cut from one region until it is used up. */
+const slabResultMax = 512;
+/** Little more than what JavaScript keeps for a tensor, should one of them stay for long. */
+const slabSize = 2048;
+let slab: { region: Region | undefined; base: number } = noPlace;
+
+function sharedPlace(size: number): { region: Region | undefined; base: number } {
+  if (size > slabResultMax) return { region: Region.create(size, wholeResults), base: 0 };
+  if (!slab.region || slab.base + size > slabSize) {
+    slab = { region: Region.create(slabSize, wholeResults), base: 0 };
+  }
+  const place = { ...slab };
+  slab.base += size;
+  return place;
 }
 
 /** Empty tensors have a place, too. */

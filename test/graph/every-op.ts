@@ -167,6 +167,7 @@ const recorders: Record<OpName, (recording: Recording) => void> = {
     const attrs = { offset: 1, stride_0: 3, stride_1: 0, stride_2: 0, stride_3: 0, stride_4: 0 };
     r.into([r.fixed("part", 7)], [whole], { ...attrs, stride_5: 0 });
   },
+  concat: (r) => r.one([r.f32("x", width), r.f32("z", 3), r.f32("u", width)], { axis: 1 }),
   sort: (r) => {
     const x = r.fixed("x", 3, width);
     r.one([x], { descending: 0 });

@@ -1,6 +1,7 @@
 /** Systems, inverses, determinants and least squares: residuals, shapes, lazy recording. */
 import { expect, test } from "bun:test";
 import * as linalg from "../../src/linalg/index.ts";
+import { memoryMetrics } from "../../src/native/index.ts";
 import { compile, randn, type Tensor, tensor } from "../../src/tensor/index.ts";
 import { allowAlive } from "../leaks.ts";
 import {
@@ -99,6 +100,16 @@ test("nothing runs before it is read, views are taken as they are, and other ops
   expect(off(a.transpose().matmul(x), a.at("::-1", ":2"))).toBeLessThan(1e-13);
   const trace = linalg.inverse(a).matmul(a).sum().add(linalg.det(a).mul(0));
   expect(Number(trace.item())).toBeCloseTo(5, 10);
+});
+
+test("what a decomposition works in is not kept", () => {
+  const a = randn([100, 100], { dtype: "f64", seed: 1 });
+  a.data();
+  const before = memoryMetrics().usedBy.tensor;
+  using x = linalg.solve(a, a);
+  const { q, r } = linalg.qr(a);
+  for (const one of [x, q, r]) one.data();
+  expect(memoryMetrics().usedBy.tensor - before).toBe(3 * 8 * 100 * 100);
 });
 
 test("a compiled function solves as an uncompiled one", () => {

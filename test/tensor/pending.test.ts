@@ -1,7 +1,7 @@
 /** When things are computed, what is kept, and what writing does to what was asked for before. */
 import { describe, expect, test } from "bun:test";
 import { memoryMetrics } from "../../src/native/index.ts";
-import { ones, type Tensor, tensor, zeros } from "../../src/tensor/index.ts";
+import { compile, ones, type Tensor, take, tensor, zeros } from "../../src/tensor/index.ts";
 import { throwsCode } from "./throws-code.ts";
 
 describe("pending tensors", () => {
@@ -83,6 +83,32 @@ describe("pending tensors", () => {
     expect(x.toArray()).toEqual([4, 3, 2, 1]);
     x.at("1:").assign(x.at(":3"));
     expect(x.toArray()).toEqual([4, 4, 3, 2]);
+  });
+
+  test("whoever reads a tensor after a write into it failed hears why", () => {
+    const x = ones([2]);
+    const y = ones([2]);
+    const wrong = take(tensor([1, 2]), tensor([0, 9], { dtype: "i32" }));
+    y.assign(5);
+    x.assign(wrong);
+    const after = x.add(1);
+    // What else was asked for is there all the same.
+    expect(y.toArray()).toEqual([5, 5]);
+    expect(() => after.data()).toThrow("row out of range");
+    expect(() => x.data()).toThrow("was written to in place, and that failed");
+    expect(() => x.at(0).item()).toThrow("row out of range (9)");
+    throwsCode("native/run-failed", () => x.add(1));
+    throwsCode("native/run-failed", () => x.assign(1));
+    expect(Bun.inspect(x)).toContain("not computed yet");
+    expect(y.add(1).toArray()).toEqual([6, 6]);
+  });
+
+  test("a compiled function that fails in a write into its input marks it", () => {
+    const x = ones([2]);
+    const write = compile((to, index) => to.assign(take(to.add(1), index)).add(0));
+    expect(write(x, tensor([1, 0], { dtype: "i32" })).toArray()).toEqual([2, 2]);
+    throwsCode("native/run-failed", () => write(x, tensor([1, 7], { dtype: "i32" })));
+    throwsCode("native/run-failed", () => x.data());
   });
 
   test("a released tensor cannot be used, and releasing twice is harmless", () => {

@@ -61,6 +61,11 @@ pub fn Table(comptime T: type) type {
         pub fn hold(table: *Self, handle: u32) Error!*T {
             table.mutex.lock();
             defer table.mutex.unlock();
+            return table.holdLocked(handle);
+        }
+
+        /// As `hold`, for who has the mutex: many at a time cost one lock.
+        pub fn holdLocked(table: *Self, handle: u32) Error!*T {
             const entry = try table.find(handle);
             if (!entry.open) return error.InvalidHandle;
             entry.holders += 1;
@@ -87,6 +92,20 @@ pub fn Table(comptime T: type) type {
                 break :blk table.dropLocked(entry, handle);
             };
             if (gone) |object| object.destroy();
+        }
+
+        /// Ends a hold on each of these; a handle of 0 is none.
+        pub fn dropAll(table: *Self, list: []const u32) void {
+            table.mutex.lock();
+            defer table.mutex.unlock();
+            for (list) |handle| {
+                if (handle == 0) continue;
+                const entry = table.find(handle) catch unreachable;
+                const gone = table.dropLocked(entry, handle) orelse continue;
+                table.mutex.unlock();
+                defer table.mutex.lock();
+                gone.destroy();
+            }
         }
 
         /// Ends the owner's hold; the object lives on while others hold it.
@@ -178,7 +197,10 @@ test "handles: an object lives until its last holder is gone, and stale handles 
     try std.testing.expect(second != handle);
     try std.testing.expectError(error.InvalidHandle, table.hold(handle));
     try std.testing.expectError(error.InvalidHandle, table.hold(0));
+    try std.testing.expectEqual(&probe, try table.hold(second));
     try table.release(second);
+    table.dropAll(&.{ 0, second, 0 });
+    try std.testing.expectEqual(@as(u32, 2), probe.destroyed);
 }
 
 test "handles: a compacted table refuses the handles of what was cut off, and grows again" {

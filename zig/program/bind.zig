@@ -31,18 +31,66 @@ pub const Bound = struct {
     /// By instruction: the address of its predicate, or null.
     predicates: []?*const i32,
     feedbacks: []Copy,
+    /// All but the holds are the Program's own `Prepared`.
+    lent: bool = false,
 
     pub const Copy = struct { from: [*]const u8, to: [*]u8, size: usize };
 
     pub fn deinit(bound: *Bound) void {
+        defer programs.table.drop(bound.program_handle);
+        regions.table.dropAll(bound.held);
+        if (bound.lent) return;
+        gpa.free(bound.held);
         gpa.free(bound.feedbacks);
         gpa.free(bound.predicates);
         gpa.free(bound.views);
         programs.freeArenas(bound.arena);
         programs.freeArenas(bound.inputs);
-        for (bound.held) |handle| if (handle != 0) regions.table.drop(handle);
-        gpa.free(bound.held);
-        programs.table.drop(bound.program_handle);
+    }
+};
+
+/// What a Program's inline runs use, one at a time: one that runs often binds its regions and
+/// writes addresses, and allocates nothing.
+pub const Prepared = struct {
+    held: []u32,
+    inputs: []*regions.Region,
+    bases: [][]u8,
+    views: []task.View,
+    predicates: []?*const i32,
+    /// Whether the views are right but for where they lie: extents that do not change from run to
+    /// run are resolved once.
+    resolved: bool = false,
+
+    fn create(program: *const programs.Program) error{OutOfMemory}!*Prepared {
+        const blob = &program.blob;
+        const prepared = try gpa.create(Prepared);
+        errdefer gpa.destroy(prepared);
+        const held = try gpa.alloc(u32, blob.regions.len);
+        errdefer gpa.free(held);
+        @memset(held, 0);
+        const bases = try gpa.alloc([]u8, blob.regions.len);
+        errdefer gpa.free(bases);
+        const views = try gpa.alloc(task.View, blob.operands.len);
+        errdefer gpa.free(views);
+        const predicates = try gpa.alloc(?*const i32, blob.instrs.len);
+        errdefer gpa.free(predicates);
+        prepared.* = .{
+            .held = held,
+            .inputs = try programs.allocateKind(blob, .input),
+            .bases = bases,
+            .views = views,
+            .predicates = predicates,
+        };
+        return prepared;
+    }
+
+    pub fn destroy(prepared: *Prepared) void {
+        programs.freeArenas(prepared.inputs);
+        gpa.free(prepared.predicates);
+        gpa.free(prepared.views);
+        gpa.free(prepared.bases);
+        gpa.free(prepared.held);
+        gpa.destroy(prepared);
     }
 };
 
@@ -55,10 +103,12 @@ pub fn bind(
     const program = try programs.table.hold(program_handle);
     errdefer programs.table.drop(program_handle);
     const parts = try Parts.parse(program, args);
+    const repeats = program.blob.feedbacks.len == 0 and !program.arena_passes;
+    if (use == .inline_run and repeats) return bindPrepared(program_handle, program, parts);
     const held = try gpa.alloc(u32, program.blob.regions.len);
     @memset(held, 0);
     errdefer {
-        for (held) |handle| if (handle != 0) regions.table.drop(handle);
+        regions.table.dropAll(held);
         gpa.free(held);
     }
     const inputs = try programs.allocateKind(&program.blob, .input);
@@ -81,10 +131,12 @@ pub fn bind(
     });
 
     const resolver: Resolver = .{ .program = program, .bases = bases, .syms = parts.syms };
-    const views = try resolver.views();
+    const views = try gpa.alloc(task.View, program.blob.operands.len);
     errdefer gpa.free(views);
-    const predicates = try resolver.predicates();
+    resolver.fillViews(views);
+    const predicates = try gpa.alloc(?*const i32, program.blob.instrs.len);
     errdefer gpa.free(predicates);
+    resolver.fillPredicates(predicates);
     return .{
         .program_handle = program_handle,
         .program = program,
@@ -96,6 +148,45 @@ pub fn bind(
         .views = views,
         .predicates = predicates,
         .feedbacks = try resolver.feedbacks(),
+    };
+}
+
+/// For the holder of the lock on inline runs.
+fn bindPrepared(program_handle: u32, program: *programs.Program, parts: Parts) Error!Bound {
+    const prepared = program.prepared orelse try Prepared.create(program);
+    program.prepared = prepared;
+    const held = prepared.held;
+    @memset(held, 0);
+    errdefer regions.table.dropAll(held);
+    parts.copyInputs(program, prepared.inputs);
+    try bindRegions(program, parts, .{
+        .bases = prepared.bases,
+        .held = held,
+        .arena = try program.arena(.inline_run),
+        .inputs = prepared.inputs,
+    });
+    const resolver: Resolver = .{
+        .program = program,
+        .bases = prepared.bases,
+        .syms = parts.syms,
+    };
+    if (prepared.resolved) resolver.moveViews(prepared.views) else {
+        resolver.fillViews(prepared.views);
+        prepared.resolved = resolver.isFixed();
+    }
+    resolver.fillPredicates(prepared.predicates);
+    return .{
+        .program_handle = program_handle,
+        .program = program,
+        .steps = parts.header.steps,
+        .thread_count = parts.header.thread_count,
+        .held = held,
+        .inputs = prepared.inputs,
+        .arena = &.{},
+        .views = prepared.views,
+        .predicates = prepared.predicates,
+        .feedbacks = &.{},
+        .lent = true,
     };
 }
 
@@ -158,6 +249,8 @@ const Bases = struct {
 fn bindRegions(program: *const programs.Program, parts: Parts, to: Bases) Error!void {
     var arena_count: usize = 0;
     var input_count: usize = 0;
+    regions.table.mutex.lock();
+    defer regions.table.mutex.unlock();
     for (program.blob.regions, parts.bindings, 0..) |region, binding, index| {
         switch (@as(abi.RegionKind, @enumFromInt(region.kind))) {
             .arena => {
@@ -169,7 +262,7 @@ fn bindRegions(program: *const programs.Program, parts: Parts, to: Bases) Error!
                 input_count += 1;
             },
             .constant, .state, .output => |kind| {
-                const bound = try regions.table.hold(binding.handle);
+                const bound = try regions.table.holdLocked(binding.handle);
                 to.held[index] = binding.handle;
                 if (bound.kind == .file) {
                     if (kind != .constant) return error.InvalidArgument;
@@ -190,8 +283,10 @@ fn bindRegions(program: *const programs.Program, parts: Parts, to: Bases) Error!
     try refuseAliases(program, to.bases);
 }
 
-/// Two regions may share memory only where neither is written.
+/// Two regions may share memory only where neither is written. Many are sorted by where they begin
+/// and compared with what begins before them.
 fn refuseAliases(program: *const programs.Program, bases: []const []u8) Error!void {
+    if (bases.len > pairs_max) return refuseAliasesSorted(program, bases);
     const constant = @intFromEnum(abi.RegionKind.constant);
     for (program.blob.regions, bases, 0..) |a, a_base, index| {
         for (program.blob.regions[0..index], bases[0..index]) |b, b_base| {
@@ -205,19 +300,58 @@ fn refuseAliases(program: *const programs.Program, bases: []const []u8) Error!vo
     }
 }
 
+/// Up to so many regions it is quicker to compare each with each.
+const pairs_max = 12;
+
+fn refuseAliasesSorted(program: *const programs.Program, bases: []const []u8) Error!void {
+    const order = try gpa.alloc(u32, bases.len);
+    defer gpa.free(order);
+    for (order, 0..) |*index, number| index.* = @intCast(number);
+    std.mem.sortUnstable(u32, order, bases, beginsBefore);
+    const constant = @intFromEnum(abi.RegionKind.constant);
+    // Where what was seen so far ends: all of it, and what is written.
+    var end: usize = 0;
+    var written_end: usize = 0;
+    for (order) |index| {
+        const base = bases[index];
+        if (base.len == 0) continue;
+        const start = @intFromPtr(base.ptr);
+        const is_written = program.blob.regions[index].kind != constant;
+        if (start < if (is_written) end else written_end) return error.InvalidArgument;
+        end = @max(end, start + base.len);
+        if (is_written) written_end = @max(written_end, start + base.len);
+    }
+}
+
+fn beginsBefore(bases: []const []u8, a: u32, b: u32) bool {
+    return @intFromPtr(bases[a].ptr) < @intFromPtr(bases[b].ptr);
+}
+
 const Resolver = struct {
     program: *const programs.Program,
     bases: []const []u8,
     syms: []align(1) const u32,
 
-    fn views(resolver: Resolver) error{OutOfMemory}![]task.View {
+    fn fillViews(resolver: Resolver, list: []task.View) void {
         const blob = &resolver.program.blob;
-        const list = try gpa.alloc(task.View, blob.operands.len);
         for (blob.operands, list) |slot, *place| {
             // Operands outside any instruction are never looked at, nor checked.
             place.* = if (slot < blob.slots.len) resolver.view(blob.slots[slot]) else undefined;
         }
-        return list;
+    }
+
+    /// Whether another run's views differ in their addresses alone, one an operand.
+    fn isFixed(resolver: Resolver) bool {
+        const blob = &resolver.program.blob;
+        for (blob.slots) |slot| if (slot.row_scale_slot != abi.no_slot) return false;
+        return blob.syms.len == 0;
+    }
+
+    fn moveViews(resolver: Resolver, list: []task.View) void {
+        const blob = &resolver.program.blob;
+        for (blob.operands, list) |slot, *place| {
+            if (slot < blob.slots.len) place.data = resolver.address(blob.slots[slot]);
+        }
     }
 
     fn view(resolver: Resolver, slot: abi.Slot) task.View {
@@ -251,16 +385,14 @@ const Resolver = struct {
         return dim.mul * resolver.syms[dim.sym] + dim.add;
     }
 
-    fn predicates(resolver: Resolver) error{OutOfMemory}![]?*const i32 {
+    fn fillPredicates(resolver: Resolver, list: []?*const i32) void {
         const blob = &resolver.program.blob;
-        const list = try gpa.alloc(?*const i32, blob.instrs.len);
         for (blob.instrs, list) |instr, *place| {
             place.* = if (instr.predicate_slot == abi.no_slot)
                 null
             else
                 @ptrCast(@alignCast(resolver.address(blob.slots[instr.predicate_slot])));
         }
-        return list;
     }
 
     fn feedbacks(resolver: Resolver) error{OutOfMemory}![]Bound.Copy {

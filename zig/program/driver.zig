@@ -112,20 +112,20 @@ pub fn runNow(program: u32, args: []const u8, status: *abi.RunStatus) Error!void
     if (inline_scratch == null) {
         inline_scratch = try pool_threads.allocateScratch();
     }
-    const ticket = try prepare(program, args, .inline_run);
-    defer ticket.discard();
+    var ticket: Ticket = .{ .run = .{ .bound = try bind.bind(program, args, .inline_run) } };
     const run = &ticket.run;
+    defer run.deinit();
     const cost = @max(1, run.bound.program.cost) *| run.bound.steps;
     if (cost > inline_cost_max) return error.TooCostly;
     run.quantum = run.bound.steps;
     execute.steps(run, .{ .index = 0, .count = 1, .scratch = inline_scratch.? });
-    settle(ticket);
+    settle(&ticket);
     status.* = ticket.status();
 }
 
 /// Queues a run; the handle stays valid until its release, whatever becomes of the run.
 pub fn submit(program: u32, args: []const u8) Error!u32 {
-    const ticket = try prepare(program, args, .queued);
+    const ticket = try prepare(program, args);
     errdefer ticket.discard();
     mutex.lock();
     defer mutex.unlock();
@@ -142,8 +142,8 @@ pub fn submit(program: u32, args: []const u8) Error!u32 {
     return handle;
 }
 
-fn prepare(program: u32, args: []const u8, use: anytype) Error!*Ticket {
-    var bound = try bind.bind(program, args, use);
+fn prepare(program: u32, args: []const u8) Error!*Ticket {
+    var bound = try bind.bind(program, args, .queued);
     errdefer bound.deinit();
     const ticket = try gpa.create(Ticket);
     ticket.* = .{ .run = .{ .bound = bound } };

@@ -2,6 +2,7 @@
 
 const std = @import("std");
 const abi = @import("../abi.zig");
+const bind = @import("bind.zig");
 const blob_format = @import("blob.zig");
 const engine = @import("../memory/engine.zig");
 const handles = @import("../memory/handles.zig");
@@ -29,6 +30,8 @@ pub const Program = struct {
     /// runs, which happen on other threads at the same time, have one of their own.
     arenas: [2]?[]*regions.Region = .{ null, null },
     arena_mutex: sync.Mutex = .{},
+    /// What inline runs use one after the other, made at the first.
+    prepared: ?*bind.Prepared = null,
     /// Nanoseconds by instruction, or null while nobody profiles.
     profile: ?[]u64 = null,
     profile_on: std.atomic.Value(bool) = .init(false),
@@ -58,6 +61,7 @@ pub const Program = struct {
         for (&program.arenas) |*arenas| {
             if (arenas.*) |list| freeArenas(list);
         }
+        if (program.prepared) |prepared| prepared.destroy();
         if (program.profile) |times| gpa.free(times);
         gpa.free(program.bytes);
         gpa.destroy(program);

@@ -38,6 +38,7 @@ pub fn check(case: Case, op: abi.Op) Error!void {
         .take => try take(case),
         .scatter_add => try scatterAdd(case),
         .place => try place(case),
+        .concat => try concat(case),
         .sort => try sort(case),
         .random_uniform, .random_normal => try random(case),
         else => return error.InvalidProgram,
@@ -146,6 +147,22 @@ fn place(case: Case) Error!void {
         if (reach < 0) low += reach else high += reach;
     }
     try require(low >= 0 and high < size);
+}
+
+fn concat(case: Case) Error!void {
+    const axis = case.attrs[0];
+    const y = case.out(0);
+    try require(case.inputs.len > 0 and case.outputs.len == 1 and axis < y.rank);
+    const dtype = case.blob.dtype(y);
+    const whole = try case.strided(y, dtype, y.rank);
+    var sum: u64 = 0;
+    for (0..case.inputs.len) |index| {
+        const dims = try case.strided(case.in(index), dtype, y.rank);
+        try sameAll(whole[0..axis], dims[0..axis]);
+        try sameAll(whole[axis + 1 ..], dims[axis + 1 ..]);
+        sum += try case_types.constant(dims[axis]);
+    }
+    try require(sum == try case_types.constant(whole[axis]));
 }
 
 fn sort(case: Case) Error!void {
