@@ -36,6 +36,8 @@ pub const Status = enum(i32) {
 
 pub const Op = @import("op.zig").Op;
 
+pub const BlockSizes = @import("kernels/block_sizes.zig").BlockSizes;
+
 pub const Activation = @import("kernels/gated_activation.zig").Activation;
 
 /// Attributes of ops, by op name: words of 32 bits, declared beside their kernel. An op that is
@@ -332,6 +334,7 @@ pub const functions = .{
         .args = .{ .probe = .u32, .threads = .u32, .seconds = .f64, .result = .ptr },
         .returns = .i32,
     },
+    .bn_core_blocks = .{ .args = .{ .sizes = .ptr }, .returns = .i32 },
     .bn_core_close = .{ .args = .{}, .returns = .i32 },
     .bn_error_text = .{ .args = .{ .buffer = .ptr, .size = .u32 }, .returns = .u32 },
     .bn_region_create = .{

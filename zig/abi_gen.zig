@@ -53,6 +53,7 @@ const structs = .{
     .Conversion = abi.Conversion,
     .ConversionLoss = abi.ConversionLoss,
     .CoreInfo = abi.CoreInfo,
+    .BlockSizes = abi.BlockSizes,
     .PoolOptions = abi.PoolOptions,
     .PoolMetrics = abi.PoolMetrics,
     .PoolClass = abi.PoolClass,

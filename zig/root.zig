@@ -67,6 +67,14 @@ export fn bn_core_probe(kind: u32, threads: u32, seconds: f64, result: *f64) Sta
     return .ok;
 }
 
+/// Of runs that begin from now on; a size of 0 is the core's own choice.
+export fn bn_core_blocks(sizes: *const abi.BlockSizes) Status {
+    driver.setBlockSizes(sizes.checked() orelse {
+        return fail(.invalid_argument, "a size of blocks is out of range", .{});
+    });
+    return .ok;
+}
+
 /// Cancels every run and ends every thread of the core.
 export fn bn_core_close() Status {
     driver.close();

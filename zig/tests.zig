@@ -6,6 +6,7 @@ test {
     _ = @import("kernels/abs_stats.zig");
     _ = @import("kernels/arg_reduce.zig");
     _ = @import("kernels/attention.zig");
+    _ = @import("kernels/block_sizes.zig");
     _ = @import("kernels/blocks.zig");
     _ = @import("kernels/cast.zig");
     _ = @import("kernels/convert.zig");

@@ -120,9 +120,13 @@ async function tuneHere(wanted: number[], isQuiet = false): Promise<number[]> {
       tell(`${threads} threads: ${rates}; prefill ${giga(prefill)} G/s`);
     },
   });
-  const { packing: best, threads, stored } = result;
+  const { packing: best, threads, measuredBlocks, stored } = result;
   const kept = stored ? "kept for every load" : "not kept: the file could not be written";
   if (!isQuiet) {
+    for (const { name, gains, chosen } of measuredBlocks) {
+      const tried = Object.entries(gains).map(([size, gain]) => `${size} ${gain.toFixed(2)}`);
+      tell(`${name}: ${tried.join(", ")} times the default's speed; ${chosen[name] ?? "it stays"}`);
+    }
     tell(
       `best: ${best}, ${threads.decode} threads for one token, ${threads.prefill} for prompts; ${kept}`,
     );

@@ -9,7 +9,7 @@ import { tokenizerOf } from "../text/index.ts";
 import { type ModelInfo, modelInfo } from "./info.ts";
 import { estimateMemory, type MemoryEstimate, requireFit, withMoreWeights } from "./memory.ts";
 import { Model } from "./model.ts";
-import { checkPacking, choosePacking, tunedThreads } from "./tune.ts";
+import { checkPacking, choosePacking, tunedThreads, useTunedBlocks } from "./tune.ts";
 
 /** Without a wish, no more context than this is reserved. */
 const contextDefault = 4096;
@@ -68,6 +68,7 @@ async function loadChecked(path: string, options: LoadOptions): Promise<Model> {
   const plan = planModel(checkpoint, options.hiddenAct);
   const contextLength = checkContext(options.contextLength, plan.config.contextLength);
   const { tuningFile } = options;
+  await useTunedBlocks(tuningFile);
   const packing = await choosePacking(plan, { packing: options.packing, threads, tuningFile });
   const estimate = estimateMemory(checkpoint, plan, { contextLength, precision, packing });
   requireFit(path, estimate);

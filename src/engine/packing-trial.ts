@@ -15,7 +15,7 @@ import {
 import { Region } from "../native/index.ts";
 import type { PackingRates } from "./tuning-file.ts";
 
-const inputs = 2560;
+const inputsDefault = 2560;
 /** Larger than the last-level caches of today. */
 const decodeSize = 128 << 20;
 const prefillTokens = 128;
@@ -45,31 +45,38 @@ export async function measureDecode(options: TrialOptions): Promise<PackingRates
 
 /** Multiply-adds a second of many tokens, the slower packing's. */
 export async function measurePrefill(options: TrialOptions): Promise<number> {
-  const { size = prefillOutputs * inputs } = options;
+  const { size = prefillOutputs * inputsDefault } = options;
   using weights = touchedRegion(size);
   using product = new Product(weights, { packing: "tile3", tokens: prefillTokens, size });
   const [rate] = await bestRates([product], options);
   return rate!;
 }
 
-async function bestRates(
-  products: readonly Product[],
+/** What can be measured again and again. */
+export interface Measurable {
+  /** Operations a second of one pass. */
+  rate(threads: number): Promise<number>;
+}
+
+/** The best rate of each, of passes in turns for the time given. */
+export async function bestRates(
+  subjects: readonly Measurable[],
   { threads, seconds }: TrialOptions,
 ): Promise<number[]> {
-  const best = products.map(() => 0);
+  const best = subjects.map(() => 0);
   // The first pass touches the outputs' memory.
-  for (const product of products) await product.rate(threads);
+  for (const subject of subjects) await subject.rate(threads);
   const end = performance.now() + seconds * 1000;
   do {
-    for (const [index, product] of products.entries()) {
-      best[index] = Math.max(best[index]!, await product.rate(threads));
+    for (const [index, subject] of subjects.entries()) {
+      best[index] = Math.max(best[index]!, await subject.rate(threads));
     }
   } while (performance.now() < end);
   return best;
 }
 
 /** Zeros, which are weights of -1 in either packing, in pages that are really there. */
-function touchedRegion(size: number): Region {
+export function touchedRegion(size: number): Region {
   const region = Region.create(size);
   const bytes = region.bytes();
   for (let at = 0; at < size; at += pageSize) bytes[at] = 0;
@@ -81,17 +88,19 @@ interface ProductShape {
   tokens: number;
   /** Bytes of weights to use at most. */
   size: number;
+  inputs?: number;
 }
 
 /** A Program of one ternary product. */
-class Product implements Disposable {
+export class Product implements Disposable, Measurable {
   readonly #program: Program;
   readonly #run: ProgramRun;
   readonly #scales: Region;
   readonly #y: Region;
   readonly #work: number;
 
-  constructor(region: Region, { packing, tokens, size }: ProductShape) {
+  constructor(region: Region, shape: ProductShape) {
+    const { packing, tokens, size, inputs = inputsDefault } = shape;
     const blockSize = packedSize(packing, tileRows, inputs);
     const outputs = Math.max(1, Math.floor(size / blockSize)) * tileRows;
     this.#work = tokens * outputs * inputs;

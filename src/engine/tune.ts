@@ -1,11 +1,13 @@
 /**
- * Settings that only change speed, found by measuring: how ternary weights are packed, and how many
- * threads a run of one token and a run of many take. Results have the same bits whatever is chosen.
+ * Settings that only change speed, found by measuring: how ternary weights are packed, how many
+ * threads a run of one token and a run of many take, and into what blocks products are cut. Results
+ * have the same bits whatever is chosen.
  */
 import { BitNetError } from "../errors/index.ts";
 import { packedSize, type TernaryLayout } from "../graph/index.ts";
 import { type ModelPlan, matrixRoles, matrixShape } from "../models/index.ts";
-import { coreInfo } from "../native/index.ts";
+import { type BlockSizes, coreInfo, setBlockSizes } from "../native/index.ts";
+import { type BlockTrial, measureBlocks } from "./block-trial.ts";
 import { measureDecode, measurePrefill, type TrialOptions } from "./packing-trial.ts";
 import {
   machineKey,
@@ -90,7 +92,10 @@ export interface TunedThreads {
 export interface TuneResult {
   packing: TernaryLayout;
   threads: ThreadCounts;
+  /** Those that are clearly faster than the core's own. */
+  blocks: BlockSizes;
   measured: TunedThreads[];
+  measuredBlocks: BlockTrial[];
   /** Whether the file could be written. */
   stored: boolean;
 }
@@ -109,8 +114,8 @@ export interface TuneOptions {
 const threadGainMin = 1.02;
 
 /**
- * Measures packings and thread counts and keeps what is fastest, for loads that leave both open.
- * The fewest threads win that are within 2 % of the best.
+ * Measures packings, thread counts and blocks and keeps what is fastest, for loads that leave them
+ * open. The fewest threads win that are within 2 % of the best. No run may be under way.
  */
 export async function tune(options: TuneOptions): Promise<TuneResult> {
   const { tuningFile, seconds = 0.3, size, onMeasured } = options;
@@ -125,9 +130,20 @@ export async function tune(options: TuneOptions): Promise<TuneResult> {
   const decodeBest = fewestOf(measured, ({ decode }) => Math.max(decode.tile2, decode.tile3));
   const prefillBest = fewestOf(measured, ({ prefill }) => prefill);
   const threads = { decode: decodeBest.threads, prefill: prefillBest.threads };
-  const tuning = { packing: decodeBest.decode, threads };
+  const measuredBlocks = await measureBlocks({ threads: threads.prefill, seconds, size });
+  const blocks = Object.assign({}, ...measuredBlocks.map(({ chosen }) => chosen)) as BlockSizes;
+  setBlockSizes(blocks);
+  const tuning = { packing: decodeBest.decode, threads, blocks };
   const stored = await writeTuning(tuningFile, machineKey(0), tuning);
-  return { packing: faster(decodeBest.decode), threads, measured, stored };
+  const packing = faster(decodeBest.decode);
+  return { packing, threads, blocks, measured, measuredBlocks, stored };
+}
+
+/** Cuts products as `tune` found best here; without a file, as they are cut already. */
+export async function useTunedBlocks(tuningFile: string | undefined): Promise<void> {
+  if (tuningFile === undefined) return;
+  const { blocks } = await readTuning(tuningFile, machineKey(0));
+  if (blocks) setBlockSizes(blocks);
 }
 
 /** Threads of runs where the caller left them open: as tuned, or all the same. */

@@ -10,7 +10,7 @@ import { cpus } from "node:os";
 import { dirname } from "node:path";
 import packageFile from "../../package.json" with { type: "json" };
 import type { TernaryLayout } from "../graph/index.ts";
-import { abiHash, coreInfo } from "../native/index.ts";
+import { abiHash, type BlockSizes, coreInfo } from "../native/index.ts";
 
 /** The file's name in the folder of caches. */
 export const tuningFileName = "tuning.json";
@@ -26,10 +26,19 @@ export interface ThreadCounts {
   readonly prefill: number;
 }
 
+/** Sizes of blocks that are worth a trial, smallest first; a file may hold no others. */
+export const blockCandidates = {
+  ternaryColumns: [1024, 2048, 4096, 8192],
+  ternarySize: [256 << 10, 512 << 10, 1 << 20, 2 << 20],
+  denseColumns: [128, 256, 512, 1024],
+} as const satisfies Record<keyof BlockSizes, readonly number[]>;
+
 /** What is known of one machine and thread count. */
 export interface Tuning {
   readonly packing?: PackingRates;
   readonly threads?: ThreadCounts;
+  /** Where others than the core's own are faster. */
+  readonly blocks?: BlockSizes;
 }
 
 /** What an entry belongs to; `threads` 0 is the core's own choice. */
@@ -75,13 +84,20 @@ async function readMachines(file: string): Promise<Record<string, Tuning>> {
 type Stored = Readonly<Record<string, unknown>>;
 
 /** The parts of an entry that make sense. */
-function checked({ packing, threads }: Stored): Tuning {
-  const tuning: { packing?: PackingRates; threads?: ThreadCounts } = {};
+function checked({ packing, threads, blocks }: Stored): Tuning {
+  const tuning: { packing?: PackingRates; threads?: ThreadCounts; blocks?: BlockSizes } = {};
   if (isRecord(packing) && isRate(packing.tile2) && isRate(packing.tile3)) {
     tuning.packing = { tile2: packing.tile2, tile3: packing.tile3 };
   }
   if (isRecord(threads) && isCount(threads.decode) && isCount(threads.prefill)) {
     tuning.threads = { decode: threads.decode, prefill: threads.prefill };
+  }
+  if (isRecord(blocks)) {
+    const sizes = Object.entries(blockCandidates).flatMap(([name, candidates]) => {
+      const size = blocks[name];
+      return candidates.some((candidate) => candidate === size) ? [[name, size]] : [];
+    });
+    if (sizes.length > 0) tuning.blocks = Object.fromEntries(sizes);
   }
   return tuning;
 }

@@ -1,6 +1,6 @@
 // Written by `zig build abi` from zig/abi.zig. Do not edit.
 
-export const abiHash = 0x7869de0f;
+export const abiHash = 0x2a9eb154;
 export const blobMagic = 0x504e5442;
 export const noSym = 0xffff;
 export const noSlot = 0xffffffff;
@@ -563,6 +563,15 @@ export const CoreInfoLayout = {
   },
 } as const;
 
+export const BlockSizesLayout = {
+  size: 12,
+  fields: {
+    ternary_columns: [0, "u32"],
+    ternary_size: [4, "u32"],
+    dense_columns: [8, "u32"],
+  },
+} as const;
+
 export const PoolOptionsLayout = {
   size: 24,
   fields: {
@@ -704,6 +713,7 @@ export const functions = {
   bn_core_open: { args: ["ptr", "u32", "u32"], returns: "i32" },
   bn_core_info: { args: ["ptr"], returns: "i32" },
   bn_core_probe: { args: ["u32", "u32", "f64", "ptr"], returns: "i32" },
+  bn_core_blocks: { args: ["ptr"], returns: "i32" },
   bn_core_close: { args: [], returns: "i32" },
   bn_error_text: { args: ["ptr", "u32"], returns: "u32" },
   bn_region_create: { args: ["f64", "u32", "u32", "ptr"], returns: "i32" },

@@ -6,6 +6,7 @@ import { dlopen, JSCallback, toArrayBuffer } from "bun:ffi";
 import { BitNetError, type ErrorCode } from "../errors/index.ts";
 import {
   abiHash,
+  BlockSizesLayout,
   CoreInfoLayout,
   functions,
   Isa,
@@ -15,7 +16,7 @@ import {
   Status,
 } from "./abi.gen.ts";
 import { locateCore } from "./locate.ts";
-import { decodeStruct, type StructValues } from "./structs.ts";
+import { decodeStruct, encodeStruct, type StructValues } from "./structs.ts";
 
 export { JSCallback, toArrayBuffer };
 
@@ -134,6 +135,31 @@ function readInfo({ bn_core_info }: Functions): StructValues<typeof CoreInfoLayo
   const bytes = new Uint8Array(CoreInfoLayout.size);
   bn_core_info(bytes);
   return decodeStruct(CoreInfoLayout, bytes);
+}
+
+/** The blocks that products cut their operands into; 0 or nothing is the core's own choice. */
+export interface BlockSizes {
+  /** Columns of ternary weights unpacked at a time for many tokens: 256 to 8192. */
+  readonly ternaryColumns?: number;
+  /** Bytes of activations and sums such a product keeps at a time: 64 KiB to 2 MiB. */
+  readonly ternarySize?: number;
+  /** Columns that a dense product packs at a time: 32 to 65,536. */
+  readonly denseColumns?: number;
+}
+
+/**
+ * Sets the blocks of all runs from now on: their speed, never a bit of their results.
+ * @throws BitNetError `native/invalid-argument` where a size is out of range.
+ */
+export function setBlockSizes(sizes: BlockSizes): void {
+  const bytes = new DataView(new ArrayBuffer(BlockSizesLayout.size));
+  const values = {
+    ternary_columns: sizes.ternaryColumns ?? 0,
+    ternary_size: sizes.ternarySize ?? 0,
+    dense_columns: sizes.denseColumns ?? 0,
+  };
+  encodeStruct(BlockSizesLayout, values, { view: bytes, offset: 0 });
+  check(core().bn_core_blocks(bytes), `blocks of ${JSON.stringify(sizes)}`);
 }
 
 export interface ProbeOptions {

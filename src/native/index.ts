@@ -7,6 +7,7 @@ export {
   convertNow,
 } from "./convert.ts";
 export {
+  type BlockSizes,
   type CoreInfo,
   type CoreOptions,
   coreInfo,
@@ -14,6 +15,7 @@ export {
   openCore,
   type ProbeOptions,
   probeMachine,
+  setBlockSizes,
 } from "./core.ts";
 export { useEmbeddedCore } from "./locate.ts";
 export {

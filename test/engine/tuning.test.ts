@@ -5,9 +5,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadModel } from "../../src/engine/index.ts";
 import { choosePacking, tune, tunedThreads } from "../../src/engine/tune.ts";
-import { machineKey, readTuning, writeTuning } from "../../src/engine/tuning-file.ts";
+import {
+  blockCandidates,
+  machineKey,
+  readTuning,
+  writeTuning,
+} from "../../src/engine/tuning-file.ts";
 import type { DecoderConfig } from "../../src/models/index.ts";
-import { coreInfo } from "../../src/native/index.ts";
+import { coreInfo, setBlockSizes } from "../../src/native/index.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "bitnet-tuning-"));
 afterAll(() => rm(folder, { recursive: true }));
@@ -101,6 +106,9 @@ describe("the file", () => {
       JSON.stringify({ version: 1, machines: { [key]: { threads: { decode: 0, prefill: 1 } } } }),
       JSON.stringify({ version: 1, machines: { [key]: { packing: { tile2: "5", tile3: 6 } } } }),
       JSON.stringify({ version: 1, machines: { [key]: 7 } }),
+      ...[{ ternarySize: 7 }, { denseColumns: "256" }, { ternaryColumns: -1024 }, [1024], null].map(
+        (blocks) => JSON.stringify({ version: 1, machines: { [key]: { blocks } } }),
+      ),
     ];
     for (const text of texts) {
       await writeFile(file, text);
@@ -122,6 +130,25 @@ describe("the file", () => {
   });
 });
 
+test("blocks in the file: those that make sense are used by loads, one by one", async () => {
+  const tuningFile = join(folder, "blocks.json");
+  const blocks = { ternaryColumns: 1024, ternarySize: 3, denseColumns: 512, other: 1 };
+  await writeFile(tuningFile, JSON.stringify({ version: 1, machines: { [key]: { blocks } } }));
+  const { blocks: sizes } = await readTuning(tuningFile, key);
+  expect(sizes).toEqual({ ternaryColumns: 1024, denseColumns: 512 });
+  const path = join(fixtures, "bitnet-2b4t-packed");
+  const prompt = Array.from({ length: 40 }, (_, index) => index % 30);
+  const logits = async (file?: string): Promise<Float32Array> => {
+    await using model = await loadModel(path, { ...(file && { tuningFile: file }) });
+    return await model.logits(prompt);
+  };
+  try {
+    expect(await logits(tuningFile)).toEqual(await logits());
+  } finally {
+    setBlockSizes({});
+  }
+});
+
 test("tune: measures every count of threads, keeps the best, and loads use it", async () => {
   const tuningFile = join(folder, "deep", "tuning.json");
   const seen: number[] = [];
@@ -138,6 +165,18 @@ test("tune: measures every count of threads, keeps the best, and loads use it", 
   for (const { decode, prefill } of result.measured) {
     for (const rate of [decode.tile2, decode.tile3, prefill]) expect(rate).toBeGreaterThan(0);
   }
+  expect(result.measuredBlocks.map(({ name }) => name)).toEqual(
+    Object.keys(blockCandidates) as (keyof typeof blockCandidates)[],
+  );
+  for (const { name, gains, chosen } of result.measuredBlocks) {
+    expect(Object.keys(gains).map(Number)).toEqual([...blockCandidates[name]]);
+    const best = Math.max(...Object.values(gains));
+    expect(chosen).toEqual(best < 1.03 ? {} : { [name]: expect.any(Number) });
+    if (chosen[name]) expect(gains[chosen[name]]).toBe(best);
+  }
+  const { blocks } = await readTuning(tuningFile, key);
+  expect(blocks ?? {}).toEqual(result.blocks);
+  setBlockSizes({});
   expect(await tunedThreads(0, tuningFile)).toEqual(result.threads);
   expect(await tunedThreads(3, tuningFile)).toEqual({ decode: 3, prefill: 3 });
   expect(await choosePacking(large, { threads: 0, tuningFile })).toBe(result.packing);

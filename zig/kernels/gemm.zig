@@ -106,6 +106,8 @@ pub fn Gemm(comptime T: type) type {
                 c: Matrix(T),
                 update: Update = .store,
                 scratch: []align(64) u8,
+                /// Columns of B that are packed at a time, as scratch allows.
+                columns_max: usize = std.math.maxInt(usize),
             },
         ) void {
             const c = args.c;
@@ -118,6 +120,7 @@ pub fn Gemm(comptime T: type) type {
                     .c = c.transposed(),
                     .update = args.update,
                     .scratch = args.scratch,
+                    .columns_max = args.columns_max,
                 });
             }
             blocks(A, B, .{
@@ -127,6 +130,7 @@ pub fn Gemm(comptime T: type) type {
                 .c = c,
                 .update = args.update,
                 .scratch = args.scratch,
+                .columns_max = args.columns_max,
             });
         }
 
@@ -138,6 +142,7 @@ pub fn Gemm(comptime T: type) type {
                 c: Matrix(T),
                 update: Update,
                 scratch: []align(64) u8,
+                columns_max: usize,
             };
         }
 
@@ -152,7 +157,7 @@ pub fn Gemm(comptime T: type) type {
             const a_panels: [*]align(64) T = @ptrCast(args.scratch.ptr);
             const b_panels: [*]align(64) T = @ptrCast(@alignCast(args.scratch.ptr + a_size));
             const fitting = (args.scratch.len - a_size) / (depth * @sizeOf(T));
-            const column_block = fitting / columns * columns;
+            const column_block = @max(columns, @min(fitting, args.columns_max) / columns * columns);
             // As equal as can be: a short slice costs as many passes over C as a long one.
             const slice_count = (shape.k + depth - 1) / depth;
             const slice = (shape.k + slice_count - 1) / slice_count;

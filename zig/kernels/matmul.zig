@@ -67,7 +67,7 @@ fn Product(comptime T: type, comptime A: type, comptime B: type) type {
                     matrices.matrixAt(T, c, c, index).from(part.row, part.column),
                     .{ .m = part.m, .n = part.n, .k = k },
                     way,
-                    matrices.scratchOf(task),
+                    task,
                 );
             }
         }
@@ -78,8 +78,9 @@ fn Product(comptime T: type, comptime A: type, comptime B: type) type {
             c: gemm.Matrix(T),
             shape: gemm.Shape,
             way: Way,
-            scratch: []align(64) u8,
+            task: *const Task,
         ) void {
+            const scratch = matrices.scratchOf(task);
             if (shape.m == 0 or shape.n == 0) return;
             switch (way) {
                 .column => return vector(B, A, b.transposed(), a, c, shape, scratch),
@@ -95,6 +96,7 @@ fn Product(comptime T: type, comptime A: type, comptime B: type) type {
                 .b = b,
                 .c = c,
                 .scratch = scratch,
+                .columns_max = task.block_sizes.dense_columns,
             });
         }
 

@@ -7,6 +7,7 @@
 //! them.
 
 const std = @import("std");
+const BlockSizes = @import("block_sizes.zig").BlockSizes;
 
 pub const DType = enum(u8) { f32, f16, bf16, f64, i32, u32, i16, i8, u8, bool };
 
@@ -117,6 +118,8 @@ pub const Task = extern struct {
     /// workers keep to their shares.
     claims: ?[*]u32 = null,
     claim_stride: usize = 0,
+    /// How products cut their operands; the same for all workers of a run.
+    block_sizes: *const BlockSizes = &.{},
 
     pub fn in(task: *const Task, index: usize) *const View {
         std.debug.assert(index < task.input_count);

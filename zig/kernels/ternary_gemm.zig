@@ -3,7 +3,7 @@
 //!
 //! Per worker and piece of the tokens, activations are packed once as words of four columns (tile,
 //! step, token, word of the step). Then each block of 32 weight rows is unpacked once, by panels of
-//! up to 4096 columns, to words of codes (step, row, word of the step) that all tiles share. A step
+//! some columns, to words of codes (step, row, word of the step) that all tiles share. A step
 //! is one word deep, or two where the level multiplies matrices. Sums lie in scratch and start at
 //! -sum x.
 
@@ -17,9 +17,6 @@ const View = @import("task.zig").View;
 
 const block_rows = tiles.block_rows;
 const tile_size = tiles.tile_size;
-
-/// Columns of a panel at most: its 128 KiB share the second-level cache with the activations.
-const panel_columns_max = 4096;
 
 /// Blocks of weights times all tokens.
 pub const Work = struct {
@@ -41,6 +38,7 @@ const Pack = struct {
     x_sums: [*]i32, // (tokens)
     words: [*]u32, // per tile (steps, tokens of the tile, depth)
     row_words: usize, // steps * depth
+    panel_tiles: usize,
     first: usize,
     tokens: usize,
     tiles: usize,
@@ -73,11 +71,14 @@ pub fn run(comptime D: type, work: *const Work, scratch: []align(64) u8) void {
     const tile_count = work.packing.tilesAcross(work.x.dims[1]);
     const at_once = tilesAtOnce(D, work.packing);
     const columns = (tile_count + at_once - 1) / at_once * at_once * work.packing.columns();
-    const panel_width: usize = @min(columns, panel_columns_max);
+    const block_sizes = work.task.block_sizes;
+    const panel_tiles = block_sizes.ternary_columns / work.packing.columns() / at_once * at_once;
+    const panel_width: usize = @min(columns, panel_tiles * work.packing.columns());
     const panel_size = block_rows * panel_width;
     const token_size = columns + @sizeOf(Rows) + @sizeOf(i32);
-    const room = (scratch.len - panel_size) / token_size;
-    std.debug.assert(room > 0);
+    const kept_size = @min(scratch.len - panel_size, block_sizes.ternary_size);
+    std.debug.assert(scratch.len - panel_size >= token_size);
+    const room = @max(1, kept_size / token_size);
     const pieces = (tokens + room - 1) / room;
     for (0..pieces) |piece| {
         const first = tokens * piece / pieces;
@@ -89,6 +90,7 @@ pub fn run(comptime D: type, work: *const Work, scratch: []align(64) u8) void {
             .x_sums = @ptrCast(@alignCast(scratch.ptr + x_sums_at)),
             .words = @ptrCast(@alignCast(scratch.ptr + x_sums_at + count * @sizeOf(i32))),
             .row_words = columns / 4,
+            .panel_tiles = panel_tiles,
             .first = first,
             .tokens = count,
             .tiles = (count + D.tile.tokens - 1) / D.tile.tokens,
@@ -116,7 +118,7 @@ fn multiplyBlock(comptime D: type, work: *const Work, pack: *const Pack, block: 
     for (pack.sums[0..pack.tokens], pack.x_sums) |*rows, x_sum| rows.* = @splat(-x_sum);
     const tile_words = work.packing.columns() / 4;
     const tile_count = work.packing.tilesAcross(work.x.dims[1]);
-    const panel_tiles = panel_columns_max / work.packing.columns();
+    const panel_tiles = pack.panel_tiles;
     const weights = work.weights + block * tile_count * tile_size;
     var first: usize = 0;
     while (first < tile_count) : (first += panel_tiles) {
@@ -163,7 +165,6 @@ fn unpackPanel(
     const Codes = tiles.Codes(D, packing);
     const depth = comptime product.depth(D);
     const at_once = comptime tilesAtOnce(D, packing);
-    comptime std.debug.assert(panel_columns_max / packing.columns() % at_once == 0);
     var first: usize = 0;
     while (first < panel.tile_count) : (first += at_once) {
         inline for (0..block_rows / D.lanes) |vector| {

@@ -3,6 +3,7 @@
 
 const std = @import("std");
 const abi = @import("../abi.zig");
+const BlockSizes = @import("../kernels/block_sizes.zig").BlockSizes;
 const bind = @import("bind.zig");
 const engine = @import("../memory/engine.zig");
 const execute = @import("execute.zig");
@@ -66,6 +67,7 @@ var pool: pool_threads.Pool = .{};
 var pool_mutex: sync.Mutex = .{};
 /// 0 until the core is opened.
 var default_thread_count: u32 = 0;
+var block_sizes: BlockSizes = .{};
 
 var mutex: sync.Mutex = .{};
 var wake: sync.Event = .{};
@@ -82,6 +84,21 @@ var notify_outstanding: std.atomic.Value(bool) = .init(false);
 
 var inline_mutex: sync.Mutex = .{};
 var inline_scratch: ?pool_threads.Scratch = null;
+
+/// Of runs from now on.
+pub fn setBlockSizes(sizes: BlockSizes) void {
+    inline for (@typeInfo(BlockSizes).@"struct".fields) |field| {
+        @atomicStore(u32, &@field(block_sizes, field.name), @field(sizes, field.name), .monotonic);
+    }
+}
+
+fn blockSizes() BlockSizes {
+    var sizes: BlockSizes = undefined;
+    inline for (@typeInfo(BlockSizes).@"struct".fields) |field| {
+        @field(sizes, field.name) = @atomicLoad(u32, &@field(block_sizes, field.name), .monotonic);
+    }
+    return sizes;
+}
 
 pub fn setDefaultThreads(count: u32) void {
     default_thread_count = @max(1, @min(count, pool_threads.worker_count_max));
@@ -112,7 +129,10 @@ pub fn runNow(program: u32, args: []const u8, status: *abi.RunStatus) Error!void
     if (inline_scratch == null) {
         inline_scratch = try pool_threads.allocateScratch();
     }
-    var ticket: Ticket = .{ .run = .{ .bound = try bind.bind(program, args, .inline_run) } };
+    var ticket: Ticket = .{ .run = .{
+        .bound = try bind.bind(program, args, .inline_run),
+        .block_sizes = blockSizes(),
+    } };
     const run = &ticket.run;
     defer run.deinit();
     const cost = @max(1, run.bound.program.cost) *| run.bound.steps;
@@ -146,7 +166,7 @@ fn prepare(program: u32, args: []const u8) Error!*Ticket {
     var bound = try bind.bind(program, args, .queued);
     errdefer bound.deinit();
     const ticket = try gpa.create(Ticket);
-    ticket.* = .{ .run = .{ .bound = bound } };
+    ticket.* = .{ .run = .{ .bound = bound, .block_sizes = blockSizes() } };
     return ticket;
 }
 

@@ -9,12 +9,14 @@ const dispatch = @import("../dispatch.zig");
 const os = @import("../threads/os.zig");
 const sync = @import("../threads/sync.zig");
 const task = @import("../kernels/task.zig");
+const BlockSizes = @import("../kernels/block_sizes.zig").BlockSizes;
 
 const gpa = @import("../memory/engine.zig").gpa;
 
 /// The progress of one run, shared by its workers.
 pub const Run = struct {
     bound: bind.Bound,
+    block_sizes: BlockSizes = .{},
     cancel: std.atomic.Value(bool) = .init(false),
     /// Read by anyone, written at the end of each step.
     steps_done: std.atomic.Value(u32) = .init(0),
@@ -123,6 +125,7 @@ fn execute(run: *Run, index: u32, worker: Worker, serial: bool) void {
         .instr = index,
         .claims = if (serial or run.claims.len == 0) null else run.claims[index..].ptr,
         .claim_stride = blob.instrs.len,
+        .block_sizes = &run.block_sizes,
     };
     dispatch.kernel(@enumFromInt(instr.op))(&call);
 }
