@@ -2,12 +2,12 @@
  * This engine and node-llama-cpp side by side, on files of random weights that the bench writes.
  *
  *   bun bench/peers.ts [--geometry 2b4t|110m] [--type TQ2_0|TQ1_0] [--threads 1|all]
- *                      [--what load|prefill|decode] [--depth 0|2048] [--rounds N] [--folder path]
- *                      [--json] [--smoke]
+ *                      [--isa best|avx2] [--what load|prefill|decode] [--depth 0|2048]
+ *                      [--rounds N] [--folder path] [--json] [--smoke]
  *
- * All values are the default. An engine is a process; they take turns, with read bandwidth and
- * int8 peak between. Decode is 64 greedy tokens, figures are medians with half the spread.
- * --smoke: a tiny model, ours alone, as where npm cannot bring the other.
+ * All values are the default. An engine is a process, ours one more at AVX2; they take turns, with
+ * read bandwidth and int8 peaks between. Decode is 64 greedy tokens, figures are medians with half
+ * the spread. --smoke: a tiny model, ours alone, as where npm cannot bring the other.
  */
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -25,7 +25,7 @@ import {
 } from "../src/report/index.ts";
 import { findPeer, peerVersion } from "./peers/install.ts";
 import { randomGguf, type TernaryType } from "./peers/random-gguf.ts";
-import { type Loaded, type Request, Subject } from "./peers/subject.ts";
+import { type Engine, type Loaded, type Request, Subject } from "./peers/subject.ts";
 import { geometries } from "./random-model.ts";
 
 const depthMax = 2048;
@@ -36,6 +36,7 @@ const choices = {
   geometry: ["2b4t", "110m"],
   type: ["TQ2_0", "TQ1_0"],
   threads: ["1", "all"],
+  isa: ["best", "avx2"],
   what: ["load", "prefill", "decode"],
   depth: ["0", "2048"],
 } as const;
@@ -45,6 +46,7 @@ const { values } = parseArgs({
     geometry: { type: "string", multiple: true },
     type: { type: "string", multiple: true },
     threads: { type: "string", multiple: true },
+    isa: { type: "string", multiple: true },
     what: { type: "string", multiple: true },
     depth: { type: "string", multiple: true },
     rounds: { type: "string", default: "3" },
@@ -63,10 +65,14 @@ const depths = chosen("depth").map(Number);
 const wantedGeometries = smoke ? (["smoke"] as const) : chosen("geometry");
 const wantedTypes = smoke ? (["TQ2_0"] as const) : chosen("type");
 const ours = [process.execPath, join(import.meta.dir, "peers", "ours.ts")];
+const oursAvx2 = "bitnet-bun, AVX2";
 const peer = smoke ? { missing: "--smoke measures ours alone" } : findPeer(folder);
-const engines: Record<string, string[]> = {
-  "bitnet-bun": ours,
-  ...("command" in peer && { "llama.cpp": peer.command }),
+const isas = smoke && !values.isa ? ["best"] : chosen("isa");
+const isAvx2Apart = isas.includes("avx2") && hasAvx2Below();
+const engines: Record<string, Engine> = {
+  ...((isas.includes("best") || !isAvx2Apart) && { "bitnet-bun": { command: ours } }),
+  ...(isAvx2Apart && { [oursAvx2]: { command: ours, env: { BITNET_ISA: "avx2" } } }),
+  ...("command" in peer && { "llama.cpp": { command: peer.command } }),
 };
 
 /** One engine at one thread count on one model. */
@@ -92,6 +98,8 @@ interface ModelResult {
   heads: string;
   readBytesPerSecond: Record<string, Summary>;
   int8OpsPerSecond: Record<string, Summary>;
+  /** Of the AVX2 level, where that is measured. */
+  avx2OpsPerSecond: Record<string, Summary>;
   loads: LoadRow[];
   rows: Row[];
 }
@@ -119,6 +127,11 @@ function chosen<Name extends keyof typeof choices>(name: Name): (typeof choices)
   return (values[name] ?? [...known]) as (typeof choices)[Name][number][];
 }
 
+function hasAvx2Below(): boolean {
+  const { isa, isaLevels } = coreInfo();
+  return isaLevels.includes("avx2") && isa !== "avx2";
+}
+
 async function measureModel(
   geometry: "2b4t" | "110m" | "smoke",
   type: TernaryType,
@@ -139,7 +152,12 @@ async function measureModel(
   }
   const measured = await measureRates({ ...setup, threads: threadCounts });
   const limits = (name: string): Record<string, Summary> =>
-    Object.fromEntries(threadCounts.map((count) => [count, measured[`${name} ${count}`]!]));
+    Object.fromEntries(
+      threadCounts.flatMap((count) => {
+        const summary = measured[`${name} ${count}`];
+        return summary ? [[count, summary]] : [];
+      }),
+    );
   return {
     model: geometry,
     type,
@@ -147,6 +165,7 @@ async function measureModel(
     heads: `${config.headCount} heads over ${config.groupCount}, cache f16`,
     readBytesPerSecond: limits("read"),
     int8OpsPerSecond: limits("int8"),
+    avx2OpsPerSecond: limits("avx2"),
     loads,
     rows: Object.keys(engines).flatMap((engine) =>
       threadCounts.map((threads) => {
@@ -170,8 +189,8 @@ type Setup = Parameters<typeof Subject.start>[1];
 async function measureLoads(setup: Setup, fileBytes: number): Promise<LoadRow[]> {
   const samples = new Map<string, Loaded[]>(Object.keys(engines).map((name) => [name, []]));
   for (let round = 0; round < rounds; round += 1) {
-    for (const [name, command] of Object.entries(engines)) {
-      await using subject = await Subject.start(command, setup);
+    for (const [name, engine] of Object.entries(engines)) {
+      await using subject = await Subject.start(engine, setup);
       samples.get(name)!.push(subject.loaded);
     }
   }
@@ -194,9 +213,12 @@ async function measureRates(setup: Setup): Promise<Record<string, Summary>> {
   }
   await using stack = new AsyncDisposableStack();
   const isRun = what.includes("prefill") || what.includes("decode");
-  for (const [engine, command] of isRun ? Object.entries(engines) : []) {
-    const subject = stack.use(await Subject.start(command, setup));
+  for (const [engine, start] of isRun ? Object.entries(engines) : []) {
+    const subject = stack.use(await Subject.start(start, setup));
     for (const threads of threadCounts) {
+      if (engine === oursAvx2) {
+        tasks[`avx2 ${threads}`] = () => subject.measure({ task: "int8", threads, seconds });
+      }
       for (const request of requestsFor(threads)) {
         const size = request.task === "prefill" ? request.tokens : request.depth;
         tasks[`${engine} ${threads} ${request.task} ${size}`] = () => subject.measure(request);
@@ -206,7 +228,7 @@ async function measureRates(setup: Setup): Promise<Record<string, Summary>> {
   return await measureRounds(tasks, rounds);
 }
 
-function requestsFor(threads: number): Request[] {
+function requestsFor(threads: number): Exclude<Request, { task: "int8" }>[] {
   const prefills = prefillSizes.map((tokens) => ({ task: "prefill", threads, tokens }) as const);
   const decodes = depths.map(
     (depth) => ({ task: "decode", threads, tokens: decodeTokens, depth }) as const,
@@ -230,7 +252,9 @@ function describe(result: ModelResult): string {
   for (const threads of threadCounts) {
     const read = formatSummary(result.readBytesPerSecond[threads]!, 1e9);
     const int8 = formatSummary(result.int8OpsPerSecond[threads]!, 1e9);
-    parts.push(`threads ${threads}: read ${read} GB/s, int8 ${int8} GOP/s`);
+    const avx2 = result.avx2OpsPerSecond[threads];
+    const beside = avx2 ? `, at AVX2 ${formatSummary(avx2, 1e9)}` : "";
+    parts.push(`threads ${threads}: read ${read} GB/s, int8 ${int8} GOP/s${beside}`);
   }
   if (loads.length > 0) {
     const header = ["engine", "load s", "first token s", "resident MB", "MB a token"];

@@ -80,6 +80,7 @@ answer({
   residentBytes: peakResidentBytes(),
 });
 for await (const request of requests()) {
+  if (request.task === "int8") throw new Error("it has no measure of its arithmetic");
   answer({ rate: await (request.task === "prefill" ? prefill(request) : decode(request)) });
 }
 rmSync(depthFile, { force: true });
@@ -95,7 +96,7 @@ async function openPlace(count: number): Promise<Place> {
   return { sequence: context.getSequence(), deepTokens: 0 };
 }
 
-async function prefill({ threads: count, tokens }: Request): Promise<number> {
+async function prefill({ threads: count, tokens }: Request & { task: "prefill" }): Promise<number> {
   const place = places.get(count)!;
   await place.sequence.clearHistory();
   place.deepTokens = 0;

@@ -1,6 +1,7 @@
 /** This engine as a subject of bench/peers.ts: answers requests until its input ends. */
 import { loadModel, Session } from "../../src/engine/index.ts";
 import { resolveSettings } from "../../src/generate/index.ts";
+import { probeMachine } from "../../src/native/index.ts";
 import { peakResidentBytes, rateOf } from "../../src/report/index.ts";
 import { randomWords } from "../random-bytes.ts";
 import { refinedShare } from "../refined-share.ts";
@@ -39,14 +40,34 @@ answer({
   residentBytes,
 });
 
-const sessions = new Map(threads.map((count) => [count, new Session(model.programs, count)]));
-for await (const request of requests()) {
-  answer({ rate: await (request.task === "prefill" ? prefill(request) : decode(request)) });
-}
-for (const session of sessions.values()) session[Symbol.dispose]();
+await using stack = new AsyncDisposableStack();
+const sessions = new Map<string, Session>();
+for await (const request of requests()) answer({ rate: await measure(request) });
 
-async function prefill({ threads: count, tokens }: Request): Promise<number> {
-  const session = sessions.get(count)!;
+async function measure(request: Request): Promise<number> {
+  switch (request.task) {
+    case "prefill":
+      return await prefill(request);
+    case "decode":
+      return await decode(request);
+    case "int8":
+      return probeMachine("int8_ops_per_second", request);
+  }
+}
+
+/** Deep ones are filled by all threads, whatever is measured: it is long. */
+function sessionOf(count: number, isDeep = false): Session {
+  const name = `${count} ${isDeep}`;
+  const found = sessions.get(name);
+  if (found) return found;
+  const counts = isDeep ? { decode: count, prefill: 0 } : count;
+  const session = stack.use(new Session(model.programs, counts));
+  sessions.set(name, session);
+  return session;
+}
+
+async function prefill({ threads: count, tokens }: Request & { task: "prefill" }): Promise<number> {
+  const session = sessionOf(count);
   // The last token of a prompt is the first decode step's.
   const prompt = ids(tokens + 1);
   while (session.sharedPrefix(prompt) > 0) prompt[0] = ids(1)[0]!;
@@ -54,7 +75,7 @@ async function prefill({ threads: count, tokens }: Request): Promise<number> {
 }
 
 async function decode(request: Request & { task: "decode" }): Promise<number> {
-  const session = sessions.get(request.threads)!;
+  const session = sessionOf(request.threads, request.depth > 0);
   const prompt = deep.slice(0, request.depth + 1);
   await session.prefill(prompt);
   return rateOf(request.tokens, async () => {

@@ -14,6 +14,12 @@ export interface SubjectSetup {
   folder: string;
 }
 
+/** How an engine is started. */
+export interface Engine {
+  command: readonly string[];
+  env?: Readonly<Record<string, string>>;
+}
+
 /** The first line of a subject. */
 export interface Loaded {
   /** From the path to a model that takes tokens. */
@@ -26,10 +32,14 @@ export interface Loaded {
   residentBytes: number;
 }
 
-/** Tokens a second are asked for; `depth` counts the tokens before a decode. */
+/**
+ * Tokens a second are asked for; `depth` counts the tokens before a decode. Ours tells what int8
+ * arithmetic its level reaches too.
+ */
 export type Request =
   | { task: "prefill"; threads: number; tokens: number }
-  | { task: "decode"; threads: number; tokens: number; depth: number };
+  | { task: "decode"; threads: number; tokens: number; depth: number }
+  | { task: "int8"; threads: number; seconds: number };
 
 /** Ids of prompts are drawn from this many. */
 export const idCount = 500;
@@ -52,13 +62,13 @@ export class Subject implements AsyncDisposable {
   }
 
   /** Starts an engine and waits until its model is loaded. */
-  static async start(command: readonly string[], setup: SubjectSetup): Promise<Subject> {
-    const child = spawn([...command, JSON.stringify(setup)]);
+  static async start({ command, env }: Engine, setup: SubjectSetup): Promise<Subject> {
+    const child = spawn([...command, JSON.stringify(setup)], env);
     const lines = linesOf(child.stdout);
     return new Subject(child, lines, (await answerOf(lines)) as Loaded);
   }
 
-  /** Tokens a second. */
+  /** Tokens, or operations, a second. */
   async measure(request: Request): Promise<number> {
     this.#child.stdin.write(`${JSON.stringify(request)}\n`);
     this.#child.stdin.flush();
@@ -72,8 +82,13 @@ export class Subject implements AsyncDisposable {
   }
 }
 
-function spawn(command: string[]) {
-  return Bun.spawn(command, { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
+function spawn(command: string[], env: Engine["env"]) {
+  return Bun.spawn(command, {
+    stdin: "pipe",
+    stdout: "pipe",
+    stderr: "inherit",
+    env: { ...process.env, ...env },
+  });
 }
 
 async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {

@@ -3,6 +3,7 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { coreInfo } from "../../src/native/index.ts";
 
 const bench = join(import.meta.dir, "..", "..", "bench", "peers.ts");
 const folder = mkdtempSync(join(tmpdir(), "peers-"));
@@ -23,6 +24,21 @@ test("bench/peers.ts --smoke measures ours alone on a file that it writes, and s
   for (const size of ["128", "512"]) expect(prefill[size].median).toBeGreaterThan(0);
   for (const depth of ["0", "2048"]) expect(decode[depth].median).toBeGreaterThan(0);
   expect(readdirSync(folder)).toEqual(["random-smoke-TQ2_0.gguf"]);
+});
+
+test("bench/peers.ts --isa avx2 measures that level, beside what it can reach", async () => {
+  const { isa, isaLevels } = coreInfo();
+  const isApart = isaLevels.includes("avx2") && isa !== "avx2";
+  const only = ["--smoke", "--json", "--threads", "1", "--isa", "avx2", "--what", "prefill"];
+  const { stdout } = await runBench(...only);
+  const [{ rows, loads, avx2OpsPerSecond }] = JSON.parse(stdout).results;
+  expect(loads).toEqual([]);
+  expect(rows.map(({ engine }: { engine: string }) => engine)).toEqual([
+    isApart ? "bitnet-bun, AVX2" : "bitnet-bun",
+  ]);
+  expect(rows[0].prefill["128"].median).toBeGreaterThan(0);
+  expect(rows[0].decode).toEqual({});
+  expect(Object.keys(avx2OpsPerSecond)).toEqual(isApart ? ["1"] : []);
 });
 
 test("bench/peers.ts: options that make no sense are refused in one sentence", async () => {
