@@ -6,13 +6,11 @@
 //! Source: Demmel and Kahan, Accurate singular values of bidiagonal matrices (1990).
 
 const std = @import("std");
+const deflate = @import("deflate.zig").deflate;
 const gemm = @import("../kernels/gemm.zig");
 const Gemv = @import("../kernels/gemv.zig").Gemv;
 const Rotations = @import("rotations.zig").Rotations;
 const Vectors = @import("vectors.zig").Vectors;
-
-/// Steps a value takes at most; two or three are usual.
-const steps_max = 40;
 
 pub fn Bidiagonal(comptime T: type) type {
     return struct {
@@ -101,30 +99,29 @@ pub fn Bidiagonal(comptime T: type) type {
             for (d) |*x| if (@abs(x.*) <= limit) {
                 x.* = 0;
             };
-            var high = n - 1;
-            var steps: usize = steps_max * n;
-            while (high > 0) {
-                if (negligible(d, e, high - 1, limit)) {
-                    e[high - 1] = 0;
-                    high -= 1;
-                    continue;
-                }
-                if (steps == 0) return false;
-                steps -= 1;
-                var low = high - 1;
-                while (low > 0 and !negligible(d, e, low - 1, limit)) low -= 1;
-                if (low > 0) e[low - 1] = 0;
-                step(d, e, .{ low, high }, left, right);
-            }
+            const steps: Steps = .{ .d = d, .e = e, .limit = limit, .left = left, .right = right };
+            if (!deflate(T, e, steps)) return false;
             left.flush();
             right.flush();
             return true;
         }
 
-        fn negligible(d: []const T, e: []const T, at: usize, limit: T) bool {
-            return @abs(e[at]) <= limit or
-                @abs(e[at]) <= eps * (@abs(d[at]) + @abs(d[at + 1]));
-        }
+        const Steps = struct {
+            d: []T,
+            e: []T,
+            limit: T,
+            left: *Rotations(T),
+            right: *Rotations(T),
+
+            pub fn negligible(of: Steps, at: usize) bool {
+                const size = @abs(of.e[at]);
+                return size <= of.limit or size <= eps * (@abs(of.d[at]) + @abs(of.d[at + 1]));
+            }
+
+            pub fn take(of: Steps, low: usize, high: usize) void {
+                step(of.d, of.e, .{ low, high }, of.left, of.right);
+            }
+        };
 
         fn step(
             d: []T,

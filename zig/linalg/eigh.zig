@@ -7,13 +7,11 @@
 //! Source: Golub and Van Loan, Matrix Computations, 8.3 (implicit symmetric QR step).
 
 const std = @import("std");
+const deflate = @import("deflate.zig").deflate;
 const gemm = @import("../kernels/gemm.zig");
 const reflectors = @import("reflectors.zig");
 const rotations = @import("rotations.zig");
 const vectors = @import("vectors.zig");
-
-/// Steps a value takes at most; two are usual.
-const steps_max = 40;
 
 /// Elements of work; the copy of A begins it.
 pub fn workSize(n: usize, with_vectors: bool) usize {
@@ -131,29 +129,28 @@ pub fn Eigh(comptime T: type) type {
         fn diagonalize(d: []T, e: []T, on_basis: *rotations.Rotations(T)) bool {
             const n = d.len;
             const limit = eps * @max(Math.largest(d), Math.largest(e[0 .. n - 1])) / 16;
-            var high = n - 1;
-            var steps: usize = steps_max * n;
-            while (high > 0) {
-                if (negligible(d, e, high - 1, limit)) {
-                    e[high - 1] = 0;
-                    high -= 1;
-                    continue;
-                }
-                if (steps == 0) return false;
-                steps -= 1;
-                var low = high - 1;
-                while (low > 0 and !negligible(d, e, low - 1, limit)) low -= 1;
-                if (low > 0) e[low - 1] = 0;
-                step(d, e, .{ low, high }, on_basis);
-            }
+            const steps: Steps = .{ .d = d, .e = e, .limit = limit, .on_basis = on_basis };
+            if (!deflate(T, e, steps)) return false;
             on_basis.flush();
             return true;
         }
 
-        fn negligible(d: []const T, e: []const T, at: usize, limit: T) bool {
-            return @abs(e[at]) <= limit or
-                @abs(e[at]) <= eps * @sqrt(@abs(d[at])) * @sqrt(@abs(d[at + 1]));
-        }
+        const Steps = struct {
+            d: []T,
+            e: []T,
+            limit: T,
+            on_basis: *rotations.Rotations(T),
+
+            pub fn negligible(of: Steps, at: usize) bool {
+                const size = @abs(of.e[at]);
+                return size <= of.limit or
+                    size <= eps * @sqrt(@abs(of.d[at])) * @sqrt(@abs(of.d[at + 1]));
+            }
+
+            pub fn take(of: Steps, low: usize, high: usize) void {
+                step(of.d, of.e, .{ low, high }, of.on_basis);
+            }
+        };
 
         fn step(d: []T, e: []T, range: [2]usize, on_basis: *rotations.Rotations(T)) void {
             const low, const high = range;

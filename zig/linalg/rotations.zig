@@ -1,5 +1,8 @@
 //! Plane rotations of neighbouring rows, put by and applied many at a time: columns of the rotated
-//! matrix are taken through all of them in strips that stay in the first-level cache.
+//! matrix are taken through all of them in strips that stay near, two sweeps of rotations in one
+//! pass over the rows.
+//! Source: Van Zee, van de Geijn and Quintana-Orti, Restructuring the tridiagonal and bidiagonal QR
+//! algorithms for performance (2014).
 
 const std = @import("std");
 const Vectors = @import("vectors.zig").Vectors;
@@ -72,7 +75,7 @@ pub fn Rotations(comptime T: type) type {
                     const from = self.rows[i * self.width + start ..][0..strip];
                     @memcpy(packed_rows[i * strip ..][0..strip], from);
                 }
-                self.rotateStrip(packed_rows);
+                self.rotateStrip(.{ .data = packed_rows });
                 for (0..row_count) |i| {
                     const to = self.rows[i * self.width + start ..][0..strip];
                     @memcpy(to, packed_rows[i * strip ..][0..strip]);
@@ -82,23 +85,115 @@ pub fn Rotations(comptime T: type) type {
             self.count = 0;
         }
 
-        fn rotateStrip(self: *const Self, rows: [*]T) void {
-            for (self.c[0..self.count], self.s[0..self.count], self.at[0..self.count]) |c, s, i| {
-                const upper = rows + @as(usize, @intFromFloat(i)) * strip;
-                rotate(upper, upper + strip, .{ c, s });
+        /// Rotations that follow each other in the list and go down a row each time.
+        const Run = struct {
+            start: usize,
+            end: usize,
+            /// The upper row of the first one.
+            row: usize,
+
+            fn len(run: Run) usize {
+                return run.end - run.start;
+            }
+        };
+
+        fn runFrom(self: *const Self, start: usize) Run {
+            var end = start;
+            while (end < self.count) {
+                end += 1;
+                if (end == self.count or self.at[end] != self.at[end - 1] + 1) break;
+            }
+            const row: usize = if (start < self.count) @intFromFloat(self.at[start]) else 0;
+            return .{ .start = start, .end = end, .row = row };
+        }
+
+        fn rotateStrip(self: *const Self, rows: Strip) void {
+            var at: usize = 0;
+            while (at < self.count) {
+                const run = self.runFrom(at);
+                const next = self.runFrom(run.end);
+                const follows = next.len() > 0 and
+                    run.row <= next.row and next.row < run.row + run.len();
+                at = if (follows) next.end else run.end;
+                if (follows) self.rotatePair(rows, run, next) else {
+                    self.rotateRun(rows, run, rows.load(run.row));
+                }
             }
         }
 
-        inline fn rotate(upper: [*]T, lower: [*]T, by: [2]T) void {
-            const c: Math.V = @splat(by[0]);
-            const s: Math.V = @splat(by[1]);
-            inline for (0..strip / 16) |part| {
-                const x = Math.load(upper + 16 * part);
-                const y = Math.load(lower + 16 * part);
-                Math.store(upper + 16 * part, Math.fma(c, x, s * y));
-                Math.store(lower + 16 * part, Math.fma(c, y, -(s * x)));
+        /// One run; the lower row of a rotation stays in registers, as the upper one of the next.
+        fn rotateRun(self: *const Self, rows: Strip, run: Run, first: Row) void {
+            var upper = first;
+            for (run.start..run.end, run.row..) |k, i| upper = self.rotate(rows, k, i, upper);
+            rows.store(run.row + run.len(), upper);
+        }
+
+        /// Two runs, the second a row behind the first: a row is read and written once for both.
+        fn rotatePair(self: *const Self, rows: Strip, first: Run, second: Run) void {
+            var upper = rows.load(first.row);
+            var i = first.row;
+            var k = first.start;
+            while (i <= second.row) : (i += 1) {
+                upper = self.rotate(rows, k, i, upper);
+                k += 1;
+            }
+            var behind = rows.load(second.row);
+            var m = second.start;
+            while (k < first.end and m < second.end) : (i += 1) {
+                const middle, upper = self.turned(k, upper, rows.load(i + 1));
+                const above, behind = self.turned(m, behind, middle);
+                rows.store(i - 1, above);
+                k += 1;
+                m += 1;
+            }
+            if (m == second.end) {
+                rows.store(i - 1, behind);
+                self.rotateRun(rows, .{ .start = k, .end = first.end, .row = i }, upper);
+            } else {
+                rows.store(i, upper);
+                self.rotateRun(rows, .{ .start = m, .end = second.end, .row = i - 1 }, behind);
             }
         }
+
+        /// Rotation k of rows i, which is given, and i + 1, which is what remains.
+        inline fn rotate(self: *const Self, rows: Strip, k: usize, i: usize, upper: Row) Row {
+            const above, const below = self.turned(k, upper, rows.load(i + 1));
+            rows.store(i, above);
+            return below;
+        }
+
+        inline fn turned(self: *const Self, k: usize, upper: Row, lower: Row) [2]Row {
+            const c: Math.V = @splat(self.c[k]);
+            const s: Math.V = @splat(self.s[k]);
+            var above: Row = undefined;
+            var below: Row = undefined;
+            inline for (upper, lower, &above, &below) |x, y, *a, *b| {
+                a.* = Math.fma(c, x, s * y);
+                b.* = Math.fma(-s, x, c * y);
+            }
+            return .{ above, below };
+        }
+
+        const Row = [strip / 16]Math.V;
+
+        /// Columns of the rotated matrix, row by row.
+        const Strip = struct {
+            data: [*]T,
+
+            inline fn load(rows: Strip, i: usize) Row {
+                var row: Row = undefined;
+                inline for (&row, 0..) |*part, index| {
+                    part.* = Math.load(rows.data + i * strip + 16 * index);
+                }
+                return row;
+            }
+
+            inline fn store(rows: Strip, i: usize, row: Row) void {
+                inline for (row, 0..) |part, index| {
+                    Math.store(rows.data + i * strip + 16 * index, part);
+                }
+            }
+        };
 
         fn rotateRest(self: *const Self, start: usize) void {
             for (self.c[0..self.count], self.s[0..self.count], self.at[0..self.count]) |c, s, i| {
