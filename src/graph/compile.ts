@@ -7,11 +7,16 @@ import type { Encodable } from "./encode.ts";
 import { memoryOf, type ProgramMemory } from "./memory.ts";
 import { optimize } from "./passes/optimize.ts";
 import { reads } from "./passes/rewriting.ts";
-import { byteRange, planArena, planSteps, type Step } from "./plan.ts";
+import { type ArenaPlan, byteRange, planArena, planSteps, type Step } from "./plan.ts";
 import type { FeedbackLink, Recorded } from "./record.ts";
-import type { Value } from "./value.ts";
+import type { Node, Value } from "./value.ts";
 
 export interface CompileOptions {
+  /**
+   * True computes cheap values again rather than keeping them for long, where that lowers the
+   * planned peak: in gradients of many layers, above all. Up to half as much work again.
+   */
+  rematerialize?: boolean;
   /** False places every value in memory of its own, for inspection. */
   reuseMemory?: boolean;
   /** False leaves the recorded instructions as they are. */
@@ -24,9 +29,7 @@ export interface ProgramPlan extends Encodable {
 }
 
 export function planGraph(graph: Recorded, options: CompileOptions = {}): ProgramPlan {
-  const { reuseMemory = true, fuse = true } = options;
-  const nodes = fuse ? optimize(graph.nodes, graph.feedbacks) : graph.nodes;
-  const arena = planArena(nodes, graph.feedbacks, reuseMemory);
+  const { nodes, arena } = placed(graph, options);
   const steps = planSteps(nodes, arena);
   const storages = [...graph.storages.values()];
   return {
@@ -37,6 +40,20 @@ export function planGraph(graph: Recorded, options: CompileOptions = {}): Progra
     memory: memoryOf(arena, storages),
     syms: collectSyms(steps, graph),
   };
+}
+
+/** The instructions after all passes, and their values' places. */
+function placed(graph: Recorded, options: CompileOptions): { nodes: Node[]; arena: ArenaPlan } {
+  const { reuseMemory = true, fuse = true, rematerialize = false } = options;
+  const place = (again: boolean): { nodes: Node[]; arena: ArenaPlan } => {
+    const { nodes: recorded, feedbacks } = graph;
+    const nodes = fuse ? optimize(recorded, feedbacks, { rematerialize: again }) : [...recorded];
+    return { nodes, arena: planArena(nodes, feedbacks, reuseMemory) };
+  };
+  const plain = place(false);
+  if (!rematerialize) return plain;
+  const other = place(true);
+  return other.arena.size < plain.arena.size ? other : plain;
 }
 
 function collectSyms(steps: readonly Step[], graph: Recorded): Sym[] {

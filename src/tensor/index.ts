@@ -3,6 +3,7 @@ export { type ApplyOptions, applied } from "./applying.ts";
 export {
   type CompiledFunction,
   type CompiledProgram,
+  type CompileFunctionOptions,
   compile,
   type TensorFunction,
 } from "./compile.ts";

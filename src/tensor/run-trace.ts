@@ -4,6 +4,7 @@
  */
 import { BitNetError } from "../errors/index.ts";
 import {
+  type CompileOptions,
   encodeProgram,
   foldConstants,
   type Node,
@@ -154,18 +155,18 @@ function idlePrograms(): Reclaimable[] {
 }
 
 /** A Program of the trace. Roots are as if computed, without memory. */
-export function compileTrace({ nodes, leaves, roots }: Trace): Compiled {
+export function compileTrace(
+  { nodes, leaves, roots }: Trace,
+  options: CompileOptions = {},
+): Compiled {
   for (const root of roots) root.kind = "output";
   // Two names may stand for the same memory as long as nothing writes to it.
   const written = new Set(nodes.flatMap(({ outputs }) => outputs.map(({ storage }) => storage)));
   const read = leaves.filter((leaf) => leaf.kind === "state" && !written.has(leaf));
   for (const leaf of read) leaf.kind = "constant";
   const storages = [...leaves, ...roots];
-  const plan = planGraph({
-    nodes,
-    feedbacks: [],
-    storages: new Map(storages.map((storage, index) => [String(index), storage])),
-  });
+  const named = new Map(storages.map((storage, index) => [String(index), storage]));
+  const plan = planGraph({ nodes, feedbacks: [], storages: named }, options);
   const program = new NativeProgram(encodeProgram(plan), plan.steps.length);
   for (const storage of [...read, ...roots]) storage.kind = "state";
   const numbers = leaves.filter((storage) => storage.kind === "input");
@@ -197,8 +198,9 @@ export function foldTrace({ nodes, leaves, roots, key }: Trace): Trace {
   }
   const storages = new Map(leaves.map((storage, index) => [String(index), storage]));
   const folded = foldConstants({ nodes, feedbacks: [], storages });
-  for (const storage of folded.made) {
+  for (const [index, storage] of folded.made.entries()) {
     storage.kind = "state";
+    storage.name = `made ${index}`;
     storage.producer = undefined;
   }
   const touched = new Set(

@@ -1,4 +1,4 @@
-/** Constants are folded and equal instructions shared; what comes out stays the same. */
+/** Constants are folded, equal instructions shared, copies spared; the results stay the same. */
 import { describe, expect, test } from "bun:test";
 import { planGraph } from "../../src/graph/compile.ts";
 import { foldConstants, Graph, Program, Value } from "../../src/graph/index.ts";
@@ -141,5 +141,65 @@ describe("constants", () => {
     });
     expect(() => foldConstants(graph)).toThrow("row out of range");
     expect(graph.nodes[0]!.outputs[0]!.storage).toMatchObject({ kind: "arena" });
+  });
+});
+
+describe("a copy of what was just made", () => {
+  const square = [8, 8];
+
+  function product(graph: Graph): { x: Value; y: Value } {
+    const x = graph.input("x", "f32", square);
+    return { x, y: graph.one("matmul", [x, x]) };
+  }
+
+  test("is spared: the instruction writes where the copy went, and others read it there", async () => {
+    const graph = new Graph();
+    const { y } = product(graph);
+    graph.one("copy", [y], { into: [graph.output("y", "f32", square)] });
+    graph.one("softmax", [y.slice(0, 2, 3)], { into: [graph.output("z", "f32", [3, 8])] });
+    const plan = planGraph(graph);
+    expect(plan.steps.map(({ node }) => node.op)).toEqual(["matmul", "softmax"]);
+    expect(plan.memory.arena).toBe(0);
+    const options = { inputs: { x: normals(64, 1) }, betweenLevels: 1e-5 };
+    const fused = await everywhere(graph, { ...options, fuse: true });
+    expect(fused).toEqual(await everywhere(graph, options));
+  });
+
+  test("stays for a part, another arrangement, a second copy, and memory that is in use", () => {
+    const part = new Graph();
+    part.one("copy", [product(part).y.slice(0, 0, 4)], { into: [part.output("y", "f32", [4, 8])] });
+    expect(opsOf(part)).toEqual(["matmul", "copy"]);
+
+    const gaps = new Graph();
+    const wide = gaps.output("y", "f32", [8, 9]).slice(1, 0, 8);
+    gaps.one("copy", [product(gaps).y], { into: [wide] });
+    expect(opsOf(gaps)).toEqual(["matmul", "copy"]);
+
+    const twice = new Graph();
+    const { y } = product(twice);
+    for (const name of ["a", "b"]) {
+      twice.one("copy", [y], { into: [twice.output(name, "f32", square)] });
+    }
+    expect(opsOf(twice)).toEqual(["matmul", "copy"]);
+
+    const used = new Graph();
+    const state = used.stateValue(used.state("w", 256), { dtype: "f32", dims: square });
+    const made = product(used).y;
+    used.one("softmax", [state], { into: [used.output("before", "f32", square)] });
+    used.one("copy", [made], { into: [state] });
+    expect(opsOf(used)).toEqual(["matmul", "softmax", "copy"]);
+  });
+
+  test("stays where the target is written again while the value is read", async () => {
+    const graph = new Graph();
+    const { x, y } = product(graph);
+    const state = graph.stateValue(graph.state("w", 256), { dtype: "f32", dims: square });
+    graph.one("copy", [y], { into: [state] });
+    graph.one("copy", [graph.one("softmax", [x])], { into: [state] });
+    graph.one("softmax", [y], { into: [graph.output("y", "f32", square)] });
+    expect(opsOf(graph)).toEqual(["matmul", "copy", "softmax", "softmax"]);
+    const options = { inputs: { x: normals(64, 1) }, betweenLevels: 1e-5 };
+    const fused = await everywhere(graph, { ...options, fuse: true });
+    expect(fused).toEqual(await everywhere(graph, options));
   });
 });

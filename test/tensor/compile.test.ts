@@ -80,7 +80,7 @@ describe("a compiled function's Program", () => {
     const [program] = of.programs;
     expect(program!.inputs).toEqual(["f32(3, 4)"]);
     expect(program!.explain().split("\n")).toEqual([
-      "   0  1 %0:f32(3, 4) = mul(input 0:f32(3, 4), add:f32(3, 4))",
+      "   0  1 %0:f32(3, 4) = mul(input 0:f32(3, 4), made 0:f32(3, 4))",
       "   1  1 result 0:f32(3) = reduce_sum(%0:f32(3, 4))",
       expect.stringMatching(/^memory: arena 64 B for values of 64 B, constants .* outputs 12 B$/),
     ]);
