@@ -171,14 +171,27 @@ pub const RegionBinding = extern struct { handle: u32, reserved: u32, offset: u6
 
 /// The arguments of a run: this struct, then `region_count` bindings (arena and input entries are
 /// ignored), then `sym_count` u32 values padded to 8 bytes, then the bytes of all input regions in
-/// order, each padded to 64.
+/// order, each padded to 64, then, where `path_size` is not 0, a `FileReading` and the path, UTF-8.
 pub const RunArgs = extern struct {
     size: u32,
     steps: u32,
     region_count: u32,
     sym_count: u32,
     thread_count: u32,
+    path_size: u32,
+};
+
+/// A part of a file that is read into a state or output region before the first step.
+pub const FileReading = extern struct {
+    region: u32,
     reserved: u32,
+    /// Within what the region is bound to.
+    region_offset: u64,
+    offset: u64,
+    size: u64,
+    /// What will be read next, by another run: told to the system. A size of 0 is nothing.
+    ahead_offset: u64,
+    ahead_size: u64,
 };
 
 pub const RunState = enum(u32) { queued, running, done, aborted, failed };

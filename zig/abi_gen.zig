@@ -47,6 +47,7 @@ const structs = .{
     .Feedback = abi.Feedback,
     .RegionBinding = abi.RegionBinding,
     .RunArgs = abi.RunArgs,
+    .FileReading = abi.FileReading,
     .RunStatus = abi.RunStatus,
     .MemoryMetrics = abi.MemoryMetrics,
     .SystemMemory = abi.SystemMemory,

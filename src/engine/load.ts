@@ -1,11 +1,11 @@
 /** From a folder or file to a model that runs. */
-import { openCheckpoint, type TensorEntry } from "../checkpoint/index.ts";
+import { type Checkpoint, openCheckpoint, type TensorEntry } from "../checkpoint/index.ts";
 import { BitNetError } from "../errors/index.ts";
-import { readGenerationConfig } from "../generate/index.ts";
+import { type GenerationDefaults, readGenerationConfig } from "../generate/index.ts";
 import type { TernaryLayout } from "../graph/index.ts";
 import { loadDecoder, planModel } from "../models/index.ts";
 import { Activation, type ActivationName } from "../native/index.ts";
-import { tokenizerOf } from "../text/index.ts";
+import { type Tokenizer, tokenizerOf } from "../text/index.ts";
 import { type ModelInfo, modelInfo } from "./info.ts";
 import { estimateMemory, type MemoryEstimate, requireFit, withMoreWeights } from "./memory.ts";
 import { Model } from "./model.ts";
@@ -72,29 +72,51 @@ async function loadChecked(path: string, options: LoadOptions): Promise<Model> {
   const packing = await choosePacking(plan, { packing: options.packing, threads, tuningFile });
   const estimate = estimateMemory(checkpoint, plan, { contextLength, precision, packing });
   requireFit(path, estimate);
-  const tokenizer = tokenizerOf(checkpoint);
-  const generationConfig = checkpoint.format === "gguf" ? {} : checkpoint.generationConfig;
-  const defaults = readGenerationConfig(generationConfig, `${path}/generation_config.json`);
-  const eosTokens = [...new Set([...defaults.eosTokens, ...tokenizer.eosIds])];
-  const loaded = await loadDecoder(checkpoint, {
+  const stop = new AbortController();
+  const loading = loadDecoder(checkpoint, {
     hiddenAct: options.hiddenAct,
     int8Head: precision === "fast",
     packing,
-    signal,
+    signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal,
     onProgress: (done, total) => options.onProgress?.({ stage: "packing", done, total }),
     onWarning: options.onWarning,
     onExpand: (bytes) => requireFit(path, withMoreWeights(estimate, bytes)),
   });
+  let texts: Texts;
+  try {
+    // The core is busy with the head meanwhile.
+    texts = readTexts(checkpoint);
+  } catch (error) {
+    stop.abort();
+    await loading.then(
+      (loaded) => loaded[Symbol.dispose](),
+      () => {},
+    );
+    throw error;
+  }
   return new Model({
     info: modelInfo(checkpoint, plan),
-    tokenizer,
-    loaded,
-    defaults: { ...defaults, eosTokens },
+    ...texts,
+    loaded: await loading,
     contextLength,
     precision,
     packing,
     threads: await tunedThreads(threads, tuningFile),
   });
+}
+
+interface Texts {
+  tokenizer: Tokenizer;
+  defaults: GenerationDefaults;
+}
+
+function readTexts(checkpoint: Checkpoint): Texts {
+  const tokenizer = tokenizerOf(checkpoint);
+  const generationConfig = checkpoint.format === "gguf" ? {} : checkpoint.generationConfig;
+  const file = `${checkpoint.path}/generation_config.json`;
+  const defaults = readGenerationConfig(generationConfig, file);
+  const eosTokens = [...new Set([...defaults.eosTokens, ...tokenizer.eosIds])];
+  return { tokenizer, defaults: { ...defaults, eosTokens } };
 }
 
 /** What `inspectModel` tells of a checkpoint. */

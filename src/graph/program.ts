@@ -6,6 +6,7 @@ import {
   alignedSize,
   NativeProgram,
   pagePositions,
+  type Reading,
   type Region,
   type RegionPlace,
   type RunRequest,
@@ -30,6 +31,8 @@ export interface ProgramRun {
   inputs?: Readonly<Record<string, ArrayBufferView>>;
   /** Regions for state and outputs by name; `offset` must be a multiple of 64. */
   regions?: Readonly<Record<string, Region | RegionPlace>>;
+  /** A part of a file that is read into a region's beginning first; see `Reading`. */
+  reading?: Omit<Reading, "region"> & { region: string };
   steps?: number;
   threads?: number;
   signal?: AbortSignal;
@@ -101,7 +104,8 @@ export class Program implements Disposable {
     this.native[Symbol.dispose]();
   }
 
-  #request({ syms = {}, inputs = {}, regions = {}, steps, threads }: ProgramRun): RunRequest {
+  #request(run: ProgramRun): RunRequest {
+    const { syms = {}, inputs = {}, regions = {}, reading, steps, threads } = run;
     const known = new Set(this.#storages.map(({ name }) => name));
     for (const name of [...Object.keys(inputs), ...Object.keys(regions)]) {
       if (!known.has(name)) throw new Error(`the program has no region named ${name}`);
@@ -126,7 +130,15 @@ export class Program implements Disposable {
       inputs: contents,
       steps,
       threads,
+      ...(reading && { reading: { ...reading, region: this.#regionOf(reading.region) } }),
     };
+  }
+
+  /** The number that the core knows a region by; the arena is the first. */
+  #regionOf(name: string): number {
+    const index = this.#storages.findIndex((storage) => storage.name === name);
+    if (index < 0) throw new Error(`the program has no region named ${name}`);
+    return index + 1;
   }
 }
 

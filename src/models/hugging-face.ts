@@ -20,6 +20,9 @@ const firstSubNorms = {
   feedForwardSubNorm: "model.layers.{}.mlp.ffn_layernorm.weight",
 };
 
+/** Of microsoft/bitnet-b1.58-2B-4T. */
+export const bitnetNames: TensorNames = { ...huggingFaceNames, ...subNorms };
+
 interface Family {
   family: string;
   names: TensorNames;
@@ -31,7 +34,7 @@ const families: Record<string, Family> = {
   /** microsoft/bitnet-b1.58-2B-4T. */
   BitNetForCausalLM: {
     family: "bitnet",
-    names: { ...huggingFaceNames, ...subNorms },
+    names: bitnetNames,
     tiedHead: true,
   },
   /** Llama with BitLinear: HF1BitLLM Llama-3-8B, Falcon3 1.58-bit, Falcon-E. */

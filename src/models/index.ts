@@ -18,10 +18,11 @@ export {
   type DecoderWeights,
   type ForwardInput,
 } from "./decoder.ts";
-export type { ModelPlan } from "./family.ts";
+export type { ModelPlan, TensorNames } from "./family.ts";
 export { ggufNames } from "./gguf.ts";
 export { type GgufArchitecture, ggufArchitectures, ggufConfigFields } from "./gguf-fields.ts";
 export { allocateInt8Head, type Int8Head, recordInt8Head, type SamplingState } from "./head.ts";
+export { bitnetNames } from "./hugging-face.ts";
 export {
   type LoadDecoderOptions,
   type LoadedDecoder,

@@ -5,13 +5,14 @@
 import type { Checkpoint, TensorEntry } from "../checkpoint/index.ts";
 import type { TernaryLayout, Weight } from "../graph/index.ts";
 import type { ActivationName } from "../native/index.ts";
-import { type Projection, ropeFrequencies } from "../nn/index.ts";
+import { type Norm, type Projection, ropeFrequencies } from "../nn/index.ts";
 import { Decoder, type DecoderLayer, type DecoderWeights } from "./decoder.ts";
 import type { ModelPlan } from "./family.ts";
 import { planGguf } from "./gguf.ts";
 import { allocateInt8Head, type Int8Head } from "./head.ts";
 import { planHuggingFace } from "./hugging-face.ts";
 import { Packer } from "./packer.ts";
+import { Packers } from "./packers.ts";
 import { inLayer, type MatrixRole, matrixShape, type NormRole, storeSize } from "./shapes.ts";
 import { expandedSize, readFloats, WeightStore } from "./store.ts";
 import { findTensors, type TensorTable } from "./tensor-table.ts";
@@ -52,8 +53,10 @@ export function planModel(checkpoint: Checkpoint, hiddenAct?: ActivationName): M
 }
 
 /**
+ * Before this returns its promise, the int8 head waits in the core, which works on it whatever
+ * JavaScript does meanwhile.
  * @throws BitNetError `models/missing-tensor`, `models/shape-mismatch`, `models/unexpected-dtype`,
- * `models/bad-scale`, `models/not-finite`, and what opening and reading files throws.
+ * `models/bad-scale`, `models/not-finite`, `native/io`, and what opening and reading files throws.
  */
 export async function loadDecoder(
   checkpoint: Checkpoint,
@@ -65,9 +68,7 @@ export async function loadDecoder(
   const { int8Head = false, packing = "tile2" } = options;
   const store = new WeightStore(storeSize(plan, { int8Head, packing }));
   try {
-    using packer = new Packer(options.signal);
-    const parts = { checkpoint, plan, tensors, store, packer, packing, options };
-    const loading = new Loading(parts);
+    const loading = new Loading({ checkpoint, plan, tensors, store, packing, options });
     const weights = await loading.all();
     const { ternaryCount, denseCount } = loading;
     return {
@@ -88,32 +89,50 @@ interface LoadingParts {
   plan: ModelPlan;
   tensors: TensorTable;
   store: WeightStore;
-  packer: Packer;
   packing: TernaryLayout;
   options: LoadDecoderOptions;
 }
 
+/**
+ * All weights get their places in the store first. Then three things go on at once until all are
+ * done or one has failed: the head is quantized, matrices are packed, vectors are read.
+ */
 class Loading {
   ternaryCount = 0;
   denseCount = 0;
   #done = 0;
+  readonly #matrices: ((packer: Packer) => Promise<void>)[] = [];
+  readonly #vectors: (() => Promise<void>)[] = [];
+  /** Ends what is under way when a part has failed. */
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
+  #failure: { error: unknown } | undefined;
+  /** Matrices that are not ternary take their turns: each is large as floats. */
+  #expanding: Promise<unknown> = Promise.resolve();
 
-  constructor(readonly parts: LoadingParts) {}
+  constructor(readonly parts: LoadingParts) {
+    const { signal } = parts.options;
+    this.#signal = signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal;
+  }
 
   async all(): Promise<DecoderWeights> {
-    const { plan, store, tensors } = this.parts;
+    const { plan, store, tensors, options } = this.parts;
     const { config, names } = plan;
-    const layers: DecoderLayer[] = [];
-    for (let layer = 0; layer < config.layerCount; layer += 1)
-      layers.push(await this.#layer(layer));
+    using packers = new Packers(this.#signal);
+    using headPacker = new Packer(this.#signal);
     const headEntry = tensors.find(config.tiedHead ? names.embedding : names.head)!;
     const embedding = store.mapped(tensors.find(names.embedding)!);
     const head = store.mapped(headEntry);
-    const finalNorm = await this.#norm(names.finalNorm);
+    const layers = Array.from({ length: config.layerCount }, (_, layer) => this.#layer(layer));
+    const finalNorm = this.#vector(tensors.find(names.finalNorm)!);
     const frequencies = store.vector(ropeFrequencies(config.rope, config.headWidth));
-    const int8Head = this.parts.options.int8Head ? await this.#int8Head(headEntry) : undefined;
-    // What was read once for packing goes; an exact head is read with every token.
-    store.releaseMapped();
+    const int8Head = options.int8Head ? allocateInt8Head(store, headEntry.shape) : undefined;
+    const work = this.#matrices.map((matrix) => () => packers.use(matrix));
+    if (int8Head) work.unshift(() => this.#int8Head(headPacker, headEntry, int8Head));
+    await Promise.all([...work, () => this.#readVectors()].map((part) => this.#guarded(part)));
+    if (this.#failure) throw this.#failure.error;
+    options.signal?.throwIfAborted();
+    // An exact head is read with every token.
     if (!int8Head) store.prefetch(headEntry);
     return {
       embedding,
@@ -125,71 +144,87 @@ class Loading {
     };
   }
 
-  async #layer(layer: number): Promise<DecoderLayer> {
+  /** Runs a part; the first failure stops the others, and all are waited for. */
+  async #guarded(part: () => Promise<void>): Promise<void> {
+    try {
+      await part();
+    } catch (error) {
+      this.#failure ??= { error };
+      this.#stop.abort();
+    }
+  }
+
+  #layer(layer: number): DecoderLayer {
     const { config, names } = this.parts.plan;
-    const norm = async (role: NormRole) => {
+    const norm = (role: NormRole): Norm | undefined => {
       const name = names[role];
       if (!name) return undefined;
-      return { gamma: await this.#norm(inLayer(name, layer)), eps: config.normEps };
+      const gamma = this.#vector(this.parts.tensors.find(inLayer(name, layer))!);
+      return { gamma, eps: config.normEps };
     };
-    const [q, k, v] = await this.#projections(layer, ["q", "k", "v"]);
-    const [o] = await this.#projections(layer, ["o"]);
-    const [gate, up] = await this.#projections(layer, ["gate", "up"]);
-    const [down] = await this.#projections(layer, ["down"]);
+    const [q, k, v] = this.#projections(layer, ["q", "k", "v"]);
+    const [o] = this.#projections(layer, ["o"]);
+    const [gate, up] = this.#projections(layer, ["gate", "up"]);
+    const [down] = this.#projections(layer, ["down"]);
     return {
-      attentionNorm: (await norm("attentionNorm"))!,
+      attentionNorm: norm("attentionNorm")!,
       q: q!,
       k: k!,
       v: v!,
-      attentionSubNorm: await norm("attentionSubNorm"),
+      attentionSubNorm: norm("attentionSubNorm"),
       o: o!,
-      feedForwardNorm: (await norm("feedForwardNorm"))!,
+      feedForwardNorm: norm("feedForwardNorm")!,
       gate: gate!,
       up: up!,
-      feedForwardSubNorm: await norm("feedForwardSubNorm"),
+      feedForwardSubNorm: norm("feedForwardSubNorm"),
       down: down!,
     };
   }
 
   /** Matrices that read the same input: packed one behind the other, then their scales. */
-  async #projections(layer: number, roles: MatrixRole[]): Promise<Projection[]> {
+  #projections(layer: number, roles: readonly MatrixRole[]): Projection[] {
     const { plan, store, packing } = this.parts;
-    const places: { base: string; entry: TensorEntry; packed: Weight }[] = [];
-    const scales: (number | null)[] = [];
-    for (const role of roles) {
+    const packed = roles.map((role) =>
+      store.allocate(matrixShape(plan.config, role), "i8", packing),
+    );
+    const scales = packed.map(({ shape }) => store.allocate([shape[0]!], "f32"));
+    return roles.map((role, index) => {
       const base = inLayer(plan.names[role], layer);
-      const shape = matrixShape(plan.config, role);
-      const entry = this.parts.tensors.find(`${base}.weight`)!;
-      const packed = store.allocate(shape, "i8", packing);
-      places.push({ base, entry, packed });
-      scales.push(await readTernary(this.parts, base, packed));
-      this.#progress(entry.bytes);
-    }
-    const weights: Weight[] = [];
-    for (const [index, { entry, packed }] of places.entries()) {
-      const scale = scales[index]!;
-      if (scale === null) {
-        weights.push(await this.#dense(entry));
-        continue;
-      }
-      this.ternaryCount += 1;
-      const rowScale = store.vector(new Float32Array(packed.shape[0]!).fill(scale));
-      weights.push({ ...packed, rowScale });
-    }
-    const projections: Projection[] = [];
-    for (const [index, { base, packed }] of places.entries()) {
-      const bias = await this.#optionalVector(`${base}.bias`, packed.shape[0]!);
+      const weight = { ...packed[index]!, rowScale: scales[index]! };
+      const [rows, cols] = weight.shape as [number, number];
       const normEps = plan.scheme.projectionNormEps;
       const gamma = normEps
-        ? await this.#vector(`${base}.rms_norm.weight`, packed.shape[1]!)
+        ? this.#vector(this.parts.tensors.get(`${base}.rms_norm.weight`, [cols]))
         : undefined;
-      const norm = gamma && normEps ? { gamma, eps: normEps } : undefined;
-      projections.push({ weight: weights[index]!, bias, norm });
+      const projection: Projection = {
+        weight,
+        bias: this.#bias(base, rows),
+        norm: gamma && normEps ? { gamma, eps: normEps } : undefined,
+      };
+      this.#matrices.push((packer) => this.#pack(packer, base, projection));
+      return projection;
+    });
+  }
+
+  /** Packs a projection's matrix into its place, or finds it another where it is not ternary. */
+  async #pack(packer: Packer, base: string, projection: Projection): Promise<void> {
+    const { store, tensors } = this.parts;
+    const { weight } = projection;
+    const entry = tensors.find(`${base}.weight`)!;
+    const scale = await readTernary({ ...this.parts, packer }, base, weight);
+    this.#progress(entry.bytes);
+    if (scale === null) {
+      const expanding = this.#expanding.then(() => this.#dense(entry));
+      this.#expanding = expanding.catch(() => {});
+      projection.weight = await expanding;
+      return;
     }
-    return projections;
+    this.ternaryCount += 1;
+    store.fill(weight.rowScale!, new Float32Array(weight.shape[0]!).fill(scale));
   }
 
   async #dense(entry: TensorEntry): Promise<Weight> {
+    this.#signal.throwIfAborted();
     this.denseCount += 1;
     this.parts.options.onWarning?.(
       `${entry.name} (${entry.dtype}) is not ternary with one scale: it is used as it is, slower`,
@@ -201,29 +236,34 @@ class Loading {
     return store.expanded(entry);
   }
 
-  async #int8Head(entry: TensorEntry): Promise<Int8Head> {
-    const head = allocateInt8Head(this.parts.store, entry.shape);
-    await this.parts.packer.int8Head(entry, head);
+  async #int8Head(packer: Packer, entry: TensorEntry, head: Int8Head): Promise<void> {
+    await packer.int8Head(entry, head);
     this.#progress(entry.bytes);
-    return head;
   }
 
-  async #norm(name: string): Promise<Weight> {
-    return this.#finite(this.parts.tensors.find(name)!);
+  #bias(base: string, width: number): Weight | undefined {
+    const { tensors } = this.parts;
+    const name = `${base}.bias`;
+    return tensors.find(name) ? this.#vector(tensors.get(name, [width])) : undefined;
   }
 
-  async #vector(name: string, width: number): Promise<Weight> {
-    return this.#finite(this.parts.tensors.get(name, [width]));
+  /** The place of a vector, which is read later. */
+  #vector(entry: TensorEntry): Weight {
+    const { store } = this.parts;
+    const vector = store.allocate(entry.shape, "f32");
+    this.#vectors.push(async () => {
+      const values = await readFloats(entry);
+      requireFinite(entry, values.find((value) => !Number.isFinite(value)) ?? 0);
+      store.fill(vector, values);
+    });
+    return vector;
   }
 
-  async #finite(entry: TensorEntry): Promise<Weight> {
-    const values = await readFloats(entry);
-    requireFinite(entry, values.find((value) => !Number.isFinite(value)) ?? 0);
-    return this.parts.store.vector(values);
-  }
-
-  async #optionalVector(name: string, width: number): Promise<Weight | undefined> {
-    return this.parts.tensors.find(name) ? this.#vector(name, width) : undefined;
+  async #readVectors(): Promise<void> {
+    for (const read of this.#vectors) {
+      this.#signal.throwIfAborted();
+      await read();
+    }
   }
 
   #progress(bytes: number): void {

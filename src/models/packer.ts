@@ -1,7 +1,7 @@
 /**
- * Turns checkpoint matrices into packed ternary weights, natively, one matrix at a time: bytes are
- * read into a staging buffer (checked reads), decoded or quantized to codes, and packed into their
- * place in the store. Working memory is that of the largest matrix.
+ * Turns checkpoint matrices into packed ternary weights, natively, one matrix at a time: a run
+ * reads the bytes into a staging buffer (checked reads), decodes or quantizes them, and packs them
+ * into their place in the store. Working memory is that of the largest matrix.
  */
 import {
   type PackingName,
@@ -14,11 +14,13 @@ import {
   elementSizes,
   type Graph,
   isTernaryLayout,
+  type Program,
+  type ProgramRun,
   packedSize,
   type Value,
   type Weight,
 } from "../graph/index.ts";
-import type { LayoutName, Region } from "../native/index.ts";
+import type { FileRange, LayoutName } from "../native/index.ts";
 import type { Int8Head } from "./head.ts";
 import { ReadAhead } from "./read-ahead.ts";
 import { plainFloats } from "./store.ts";
@@ -43,18 +45,18 @@ export interface MagnitudeStats {
 
 export class Packer implements Disposable {
   readonly #bench = new Workbench();
-  readonly #ahead = new ReadAhead();
+  readonly #ahead: ReadAhead;
   readonly #signal: AbortSignal | undefined;
 
-  constructor(signal?: AbortSignal) {
+  constructor(signal?: AbortSignal, ahead = new ReadAhead()) {
     this.#signal = signal;
+    this.#ahead = ahead;
   }
 
   /** Decodes stored ternary codes into `to`; returns the scales the format carries. */
   async unpack(entry: TensorEntry, layout: LayoutName, to: Weight): Promise<Float32Array> {
     const [rows, cols] = to.shape as [number, number];
     const blocks = layout.startsWith("tq") ? (rows * cols) / 256 : 1;
-    const staging = this.#stage(entry);
     const scales = this.#bench.buffer("scales", blocks * 4);
     const program = this.#bench.program(
       `unpack ${layout} ${to.layout} ${rows} ${cols}`,
@@ -65,10 +67,7 @@ export class Packer implements Disposable {
         graph.apply("unpack_ternary", [w], { into: [target(graph, to), scaleOut] });
       },
     );
-    await program.submit({
-      regions: { staging, scales, packed: to },
-      signal: this.#signal,
-    });
+    await this.#run(program, entry, { scales, packed: to });
     return new Float32Array(scales.bytes(0, blocks * 4).slice().buffer);
   }
 
@@ -78,7 +77,6 @@ export class Packer implements Disposable {
    */
   async unpackStored(entry: TensorEntry, packing: PackingName, to: Weight): Promise<void> {
     const [rows, cols] = to.shape as [number, number];
-    const staging = this.#stage(entry);
     const key = `stored ${packing} ${entry.bytes} ${to.layout} ${rows} ${cols}`;
     const program = this.#bench.program(key, (graph) => {
       const source = graph.state("staging", Math.max(1, entry.bytes));
@@ -91,7 +89,7 @@ export class Packer implements Disposable {
       if (isTernaryLayout(to.layout)) graph.apply(`pack_${to.layout}`, [codes], { into: [packed] });
     });
     try {
-      await program.submit({ regions: { staging, packed: to }, signal: this.#signal });
+      await this.#run(program, entry, { packed: to });
     } catch (cause) {
       if (!(cause instanceof BitNetError) || cause.code !== "native/run-failed") throw cause;
       throw new BitNetError(
@@ -107,14 +105,13 @@ export class Packer implements Disposable {
   async stats(entry: TensorEntry): Promise<MagnitudeStats> {
     const dtype = plainFloats[entry.dtype]!;
     const [rows, cols] = entry.shape as [number, number];
-    const staging = this.#stage(entry);
     const stats = this.#bench.buffer("stats", rows * 24);
     const program = this.#bench.program(`stats ${dtype} ${rows} ${cols}`, (graph) => {
       const source = graph.state("staging", rows * cols * elementSizes[dtype]);
       const w = graph.stateValue(source, { dtype, dims: [rows, cols] });
       graph.apply("abs_stats", [w], { into: [graph.output("stats", "f64", [rows, 3])] });
     });
-    await program.submit({ regions: { staging, stats }, signal: this.#signal });
+    await this.#run(program, entry, { stats });
     const values = new Float64Array(stats.bytes(0, rows * 24).slice().buffer);
     const result: MagnitudeStats = { sum: 0, max: 0, minNonzero: Number.POSITIVE_INFINITY };
     for (let row = 0; row < rows; row += 1) {
@@ -145,16 +142,20 @@ export class Packer implements Disposable {
     });
   }
 
-  /** Quantizes rows of a float or block-format matrix to int8, in planes, with their numbers. */
+  /**
+   * Quantizes rows of a float or block-format matrix to int8, in planes, with their numbers. All of
+   * it waits in the core when this returns, which needs nothing of JavaScript then. Runs take turns
+   * and have one step each, so they share the staging buffer.
+   */
   async int8Head(entry: TensorEntry, head: Int8Head): Promise<void> {
     const [rows, cols] = entry.shape as [number, number];
     const rowSize = entry.bytes / rows;
     const dtype = plainFloats[entry.dtype] ?? "f32";
     const layout = blockLayouts[entry.dtype] ?? "strided";
+    const runs: Promise<number>[] = [];
     for (let start = 0; start < rows; start += headRows) {
       const count = Math.min(headRows, rows - start);
       const part = { ...entry, offset: entry.offset + start * rowSize, bytes: count * rowSize };
-      const staging = this.#stage(part);
       const program = this.#bench.program(`int8 ${dtype} ${layout} ${count} ${cols}`, (graph) => {
         const source = graph.state("staging", count * rowSize);
         const w =
@@ -169,31 +170,38 @@ export class Packer implements Disposable {
       });
       const planeSize = packedSize("nibble4", start, cols);
       const { high, low, scales, centre, spread } = head;
-      await program.submit({
-        regions: {
-          staging,
-          high: at(high, planeSize),
-          low: at(low, planeSize),
-          scales: at(scales, start * 4),
-          centre: at(centre, start * 4),
-          spread: at(spread, start * 4),
-        },
-        signal: this.#signal,
-      });
+      const regions = {
+        high: at(high, planeSize),
+        low: at(low, planeSize),
+        scales: at(scales, start * 4),
+        centre: at(centre, start * 4),
+        spread: at(spread, start * 4),
+      };
+      runs.push(this.#run(program, part, regions));
     }
+    // None may be under way when this ends.
+    await Promise.allSettled(runs);
+    await Promise.all(runs);
   }
 
   [Symbol.dispose](): void {
     this.#bench[Symbol.dispose]();
-    this.#ahead[Symbol.dispose]();
   }
 
-  #stage(entry: TensorEntry): Region {
+  /** Reads the tensor into the staging buffer, then runs the program. */
+  async #run(
+    program: Program,
+    entry: TensorEntry,
+    regions: NonNullable<ProgramRun["regions"]>,
+  ): Promise<number> {
     this.#signal?.throwIfAborted();
+    const from: FileRange = { path: entry.file, offset: entry.offset, size: entry.bytes };
     const staging = this.#bench.buffer("staging", entry.bytes);
-    staging.readFile({ path: entry.file, offset: entry.offset, size: entry.bytes });
-    this.#ahead.ask(entry.file, entry.offset + entry.bytes);
-    return staging;
+    return program.submit({
+      regions: { staging, ...regions },
+      reading: { region: "staging", from, ahead: this.#ahead.behind(from) },
+      signal: this.#signal,
+    });
   }
 }
 

@@ -1,51 +1,38 @@
 /**
- * Tells the system which part of a file will be read next, so that the disk works while matrices
- * are packed. Files are mapped for it and never looked at. Advice, no more: what it fails at is
- * read when it is asked for.
+ * Which part of a file the system should begin to read while what came before is packed, so that
+ * the disk works all the time. Advice, no more: what it fails at is read when it is asked for.
  */
-import { Region } from "../native/index.ts";
+import { statSync } from "node:fs";
+import type { FileRange } from "../native/index.ts";
 
 /** Bytes behind the last read that are asked for: some matrices. */
 const aheadBytes = 64 << 20;
-/** Advice is given from a multiple of this on, which every system's pages divide. */
-const pageBytes = 1 << 16;
 
-export class ReadAhead implements Disposable {
-  /** By path; null where mapping failed. */
-  readonly #files = new Map<string, { map: Region | null; askedTo: number }>();
+interface AskedFile {
+  size: number;
+  askedTo: number;
+}
 
-  /** What comes from `offset` on is read soon. */
-  ask(path: string, offset: number): void {
+export class ReadAhead {
+  readonly #files = new Map<string, AskedFile>();
+
+  /** What to ask for when this part is read; undefined where that is asked for already. */
+  behind({ path, offset, size }: FileRange): { offset: number; size: number } | undefined {
     const file = this.#file(path);
-    if (!file.map) return;
-    const start = Math.max(file.askedTo, Math.floor(offset / pageBytes) * pageBytes);
-    const end = Math.min(file.map.size, offset + aheadBytes);
+    const start = Math.max(file.askedTo, offset + size);
+    const end = Math.min(file.size, offset + size + aheadBytes);
     // A few large wishes rather than many small ones.
-    if (end - start < aheadBytes / 4 && end < file.map.size) return;
-    if (end <= start) return;
-    file.map.advise("will_need", start, end - start);
+    if (end <= start || (end - start < aheadBytes / 4 && end < file.size)) return undefined;
     file.askedTo = end;
+    return { offset: start, size: end - start };
   }
 
-  [Symbol.dispose](): void {
-    for (const { map } of this.#files.values()) map?.[Symbol.dispose]();
-    this.#files.clear();
-  }
-
-  #file(path: string) {
+  #file(path: string): AskedFile {
     let file = this.#files.get(path);
     if (!file) {
-      file = { map: mapWhole(path), askedTo: 0 };
+      file = { size: statSync(path, { throwIfNoEntry: false })?.size ?? 0, askedTo: 0 };
       this.#files.set(path, file);
     }
     return file;
-  }
-}
-
-function mapWhole(path: string): Region | null {
-  try {
-    return Region.map({ path, offset: 0, size: Bun.file(path).size });
-  } catch {
-    return null;
   }
 }

@@ -57,10 +57,15 @@ export class WeightStore implements Disposable {
   /** A small f32 vector with the given content. */
   vector(values: Float32Array): Weight {
     const weight = this.allocate([values.length], "f32");
-    this.region
-      .bytes(weight.offset, values.byteLength)
-      .set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+    this.fill(weight, values);
     return weight;
+  }
+
+  /** Writes the content of a vector that has its room. */
+  fill({ region, offset }: Weight, values: Float32Array): void {
+    region
+      .bytes(offset, values.byteLength)
+      .set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
   }
 
   /** The tensor's bytes where they are, in the mapped file. */

@@ -1,6 +1,6 @@
 // Written by `zig build abi` from zig/abi.zig. Do not edit.
 
-export const abiHash = 0x2a9eb154;
+export const abiHash = 0xd1964258;
 export const blobMagic = 0x504e5442;
 export const noSym = 0xffff;
 export const noSlot = 0xffffffff;
@@ -81,6 +81,9 @@ export const FaultCode = {
   matrix_singular: 10,
   matrix_not_positive_definite: 11,
   matrix_not_converged: 12,
+  file_not_found: 13,
+  file_unreadable: 14,
+  file_truncated: 15,
 } as const;
 export type FaultCodeName = keyof typeof FaultCode;
 
@@ -483,6 +486,19 @@ export const RunArgsLayout = {
     region_count: [8, "u32"],
     sym_count: [12, "u32"],
     thread_count: [16, "u32"],
+    path_size: [20, "u32"],
+  },
+} as const;
+
+export const FileReadingLayout = {
+  size: 48,
+  fields: {
+    region: [0, "u32"],
+    region_offset: [8, "u64"],
+    offset: [16, "u64"],
+    size: [24, "u64"],
+    ahead_offset: [32, "u64"],
+    ahead_size: [40, "u64"],
   },
 } as const;
 

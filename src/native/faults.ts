@@ -1,6 +1,7 @@
 /** What a kernel refused in its data, as the error that people get. */
 import { BitNetError, type ErrorCode } from "../errors/index.ts";
 import { FaultCode, type FaultCodeName } from "./abi.gen.ts";
+import type { FileRange } from "./region.ts";
 
 /** The words of a refusal that has a code of its own; `place` is what the kernel says of it. */
 interface Refusal {
@@ -30,10 +31,29 @@ const refusals: Partial<Record<FaultCodeName, Refusal>> = {
   },
 };
 
+const readingFaults: Partial<Record<FaultCodeName, string>> = {
+  file_not_found: "the file cannot be opened",
+  file_unreadable: "the file cannot be read",
+  file_truncated: "the file is shorter than expected",
+};
+
+/** The error for what could not be read before the first step; undefined for another fault. */
+export function readingError(fault: number, from: FileRange): BitNetError | undefined {
+  const text = readingFaults[nameOf(fault)];
+  if (text === undefined) return undefined;
+  const { path, offset, size } = from;
+  return new BitNetError("native/io", `reading ${size} bytes at ${offset} of ${path}: ${text}`);
+}
+
+function nameOf(fault: number): FaultCodeName {
+  const found = Object.entries(FaultCode).find(([, code]) => code === fault);
+  return (found?.[0] ?? "none") as FaultCodeName;
+}
+
 /** The error for a fault of an instruction; what `detail` says, zig/kernels/task.zig knows. */
 export function faultError(fault: number, detail: number, instr: number): BitNetError {
-  const name = Object.entries(FaultCode).find(([, code]) => code === fault)?.[0] ?? "none";
-  const refusal = refusals[name as FaultCodeName];
+  const name = nameOf(fault);
+  const refusal = refusals[name];
   if (refusal) {
     const matrix = Math.floor(detail / 2 ** 32);
     return new BitNetError(refusal.code, refusal.told(matrix, detail % 2 ** 32));

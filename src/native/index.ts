@@ -45,5 +45,6 @@ export {
   runNow,
   submitRun,
 } from "./run.ts";
+export type { Reading } from "./run-args.ts";
 export { encodeStruct, type StructLayout, type StructValues } from "./structs.ts";
 export { type SystemMemory, systemMemory } from "./system-memory.ts";

@@ -6,11 +6,11 @@
 import { BitNetError } from "../errors/index.ts";
 import { RunState, RunStatusLayout } from "./abi.gen.ts";
 import { check, core } from "./core.ts";
-import { faultError } from "./faults.ts";
+import { faultError, readingError } from "./faults.ts";
 import { allocating } from "./out-of-memory.ts";
 import { forgetterAddress, ownerOf } from "./owner.ts";
 import type { Region } from "./region.ts";
-import { RunArgs } from "./run-args.ts";
+import { type Reading, RunArgs } from "./run-args.ts";
 import { decodeStruct } from "./structs.ts";
 import { type Pending, watch } from "./wake.ts";
 
@@ -75,6 +75,7 @@ export interface RunRequest {
   syms: readonly number[];
   /** Bytes of the input regions in order, each of the region's full size. */
   inputs: readonly Uint8Array[];
+  reading?: Reading | undefined;
 }
 
 export interface RegionPlace {
@@ -98,8 +99,8 @@ export function runNow(request: RunRequest): void {
 
 /**
  * Submits a run; resolves with the steps done when it has ended, early ends included.
- * @throws BitNetError `native/aborted` on the signal, `native/run-failed` on bad data,
- * `native/invalid-argument`, and what `onStep` throws, which ends the run.
+ * @throws BitNetError `native/aborted` on the signal, `native/run-failed` on bad data, `native/io`
+ * for what it was to read, `native/invalid-argument`, and what `onStep` throws, which ends the run.
  */
 export async function submitRun(request: RunRequest, options: RunOptions = {}): Promise<number> {
   const { program } = request;
@@ -140,7 +141,7 @@ export async function submitRun(request: RunRequest, options: RunOptions = {}): 
         try {
           if (thrown) throw thrown.error;
           const status = decodeStruct(RunStatusLayout, statusBytes);
-          throwUnlessDone(status);
+          throwUnlessDone(status, request.reading);
           resolve(status.steps_done);
         } catch (error) {
           reject(error);
@@ -154,9 +155,12 @@ export async function submitRun(request: RunRequest, options: RunOptions = {}): 
 /** Turns the end of a run into its error. */
 export function throwUnlessDone(
   status: ReturnType<typeof decodeStruct<typeof RunStatusLayout>>,
+  reading?: Reading,
 ): void {
   if (status.state === RunState.done) return;
   if (status.state === RunState.aborted) throw abortError();
+  const unread = reading && readingError(status.fault, reading.from);
+  if (unread) throw unread;
   throw faultError(status.fault, status.fault_detail, status.instr);
 }
 
@@ -164,13 +168,15 @@ function abortError(): BitNetError {
   return new BitNetError("native/aborted", "the run was aborted");
 }
 
-function encodeArgs({ bindings, syms, inputs, steps, threads }: RunRequest): Uint8Array {
+function encodeArgs(request: RunRequest): Uint8Array {
+  const { bindings, syms, inputs, steps, threads, reading } = request;
   const args = new RunArgs({
     steps,
     threads,
     regionCount: bindings.length,
     symCount: syms.length,
     inputSizes: inputs.map((input) => input.byteLength),
+    reading,
   });
   bindings.forEach((place, index) => {
     if (place) args.bind(index, place.region, place.offset ?? 0);

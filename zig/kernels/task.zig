@@ -94,6 +94,10 @@ pub const FaultCode = enum(u32) {
     matrix_singular,
     matrix_not_positive_definite,
     matrix_not_converged,
+    /// Of what a run reads before its first step, which no kernel reports.
+    file_not_found,
+    file_unreadable,
+    file_truncated,
 };
 
 pub const Task = extern struct {

@@ -89,6 +89,26 @@ pub const File = struct {
         }
     }
 
+    /// Asks the system to begin to read a part, without waiting for it. Windows reads ahead by
+    /// itself where reads follow each other.
+    pub fn readAhead(file: File, offset: u64, count: u64) void {
+        const will_need = 3;
+        switch (native_os) {
+            .linux => {
+                const handle: i32 = @intCast(file.handle);
+                _ = linux.fadvise(handle, @intCast(offset), @intCast(count), will_need);
+            },
+            .macos => {
+                const wish: ReadAdvice = .{
+                    .offset = @intCast(offset),
+                    .count = @intCast(@min(count, std.math.maxInt(c_int))),
+                };
+                _ = posixControl(@intCast(file.handle), file_read_advise, &wish);
+            },
+            else => {},
+        }
+    }
+
     /// Bytes the file has now.
     pub fn size(file: File) Error!u64 {
         switch (native_os) {
@@ -149,6 +169,14 @@ const error_handle_eof: u32 = 38;
 const posixOpen = @extern(
     *const fn ([*:0]const u8, c_int, ...) callconv(.c) c_int,
     .{ .name = "open" },
+);
+/// struct radvisory of macOS, and the command that takes it. Source: sys/fcntl.h of its SDK.
+const ReadAdvice = extern struct { offset: i64, count: c_int };
+const file_read_advise: c_int = 44;
+
+const posixControl = @extern(
+    *const fn (c_int, c_int, ...) callconv(.c) c_int,
+    .{ .name = "fcntl" },
 );
 const posixClose = @extern(*const fn (c_int) callconv(.c) c_int, .{ .name = "close" });
 extern fn lseek(file: c_int, offset: i64, whence: c_int) i64;

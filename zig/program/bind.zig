@@ -6,6 +6,7 @@ const abi = @import("../abi.zig");
 const engine = @import("../memory/engine.zig");
 const files = @import("../memory/files.zig");
 const programs = @import("program.zig");
+const Reading = @import("reading.zig").Reading;
 const regions = @import("../memory/regions.zig");
 const task = @import("../kernels/task.zig");
 
@@ -33,6 +34,8 @@ pub const Bound = struct {
     feedbacks: []Copy,
     /// All but the holds are the Program's own `Prepared`.
     lent: bool = false,
+    /// What is read before the first step.
+    reading: ?Reading = null,
 
     pub const Copy = struct { from: [*]const u8, to: [*]u8, size: usize };
 
@@ -41,6 +44,7 @@ pub const Bound = struct {
         regions.table.dropAll(bound.held);
         if (bound.lent) return;
         gpa.free(bound.held);
+        if (bound.reading) |reading| gpa.free(reading.path);
         gpa.free(bound.feedbacks);
         gpa.free(bound.predicates);
         gpa.free(bound.views);
@@ -103,6 +107,8 @@ pub fn bind(
     const program = try programs.table.hold(program_handle);
     errdefer programs.table.drop(program_handle);
     const parts = try Parts.parse(program, args);
+    // An event loop does not wait for a disk.
+    if (use == .inline_run and parts.reading.len > 0) return error.InvalidArgument;
     const repeats = program.blob.feedbacks.len == 0 and !program.arena_passes;
     if (use == .inline_run and repeats) return bindPrepared(program_handle, program, parts);
     const held = try gpa.alloc(u32, program.blob.regions.len);
@@ -137,6 +143,8 @@ pub fn bind(
     const predicates = try gpa.alloc(?*const i32, program.blob.instrs.len);
     errdefer gpa.free(predicates);
     resolver.fillPredicates(predicates);
+    const feedbacks = try resolver.feedbacks();
+    errdefer gpa.free(feedbacks);
     return .{
         .program_handle = program_handle,
         .program = program,
@@ -147,7 +155,8 @@ pub fn bind(
         .arena = own_arena,
         .views = views,
         .predicates = predicates,
-        .feedbacks = try resolver.feedbacks(),
+        .feedbacks = feedbacks,
+        .reading = try readingInto(parts, program, bases),
     };
 }
 
@@ -196,6 +205,8 @@ const Parts = struct {
     bindings: []align(1) const abi.RegionBinding,
     syms: []align(1) const u32,
     inputs: []const u8,
+    /// A `FileReading` and its path; empty where nothing is read.
+    reading: []const u8,
 
     fn parse(program: *const programs.Program, args: []const u8) Error!Parts {
         const blob = &program.blob;
@@ -213,12 +224,15 @@ const Parts = struct {
                 expected += std.mem.alignForward(u64, region.size_at_max, input_alignment);
             }
         }
+        const reading_start = expected;
+        if (header.path_size > 0) expected += @sizeOf(abi.FileReading) + header.path_size;
         if (args.len != expected) return error.InvalidArgument;
         const parts: Parts = .{
             .header = header,
             .bindings = std.mem.bytesAsSlice(abi.RegionBinding, args[binding_start..sym_start]),
             .syms = std.mem.bytesAsSlice(u32, args[sym_start..][0 .. blob.syms.len * 4]),
-            .inputs = args[input_start..],
+            .inputs = args[input_start..@intCast(reading_start)],
+            .reading = args[@intCast(reading_start)..],
         };
         for (blob.syms, parts.syms) |sym, value| {
             if (value < sym.min or value > sym.max) return error.InvalidArgument;
@@ -238,6 +252,27 @@ const Parts = struct {
         }
     }
 };
+
+/// Checks that what is read fits the region, which the run writes.
+fn readingInto(parts: Parts, program: *const programs.Program, bases: []const []u8) Error!?Reading {
+    if (parts.reading.len == 0) return null;
+    const head = parts.reading[0..@sizeOf(abi.FileReading)];
+    const wanted = std.mem.bytesToValue(abi.FileReading, head);
+    if (wanted.region >= bases.len) return error.InvalidArgument;
+    switch (@as(abi.RegionKind, @enumFromInt(program.blob.regions[wanted.region].kind))) {
+        .state, .output => {},
+        .arena, .input, .constant => return error.InvalidArgument,
+    }
+    const base = bases[wanted.region];
+    if (wanted.region_offset > base.len) return error.InvalidArgument;
+    if (wanted.size > base.len - wanted.region_offset) return error.InvalidArgument;
+    return .{
+        .path = try gpa.dupe(u8, parts.reading[head.len..]),
+        .target = base[@intCast(wanted.region_offset)..][0..@intCast(wanted.size)],
+        .offset = wanted.offset,
+        .ahead = .{ .offset = wanted.ahead_offset, .size = wanted.ahead_size },
+    };
+}
 
 const Bases = struct {
     bases: [][]u8,

@@ -66,6 +66,13 @@ pub const Worker = struct {
 /// Takes up to `run.quantum` steps; every worker of the run calls it, and returns with the same
 /// `run.end`.
 pub fn steps(run: *Run, worker: Worker) void {
+    if (run.bound.reading) |*reading| if (!reading.is_over) {
+        reading.work(worker.index);
+        if (worker.count > 1) {
+            run.barrier.arrive(worker.count, run, endReading);
+        } else endReading(run);
+        if (run.end != .none) return;
+    };
     while (true) {
         walk(run, worker);
         if (worker.count > 1) {
@@ -128,6 +135,14 @@ fn execute(run: *Run, index: u32, worker: Worker, serial: bool) void {
         .block_sizes = &run.block_sizes,
     };
     dispatch.kernel(@enumFromInt(instr.op))(&call);
+}
+
+/// Runs alone when all workers have read.
+fn endReading(run: *Run) void {
+    const reading = &run.bound.reading.?;
+    reading.is_over = true;
+    run.fault.code = reading.failure.load(.acquire);
+    checkpoint(run);
 }
 
 /// Runs alone at every barrier.
