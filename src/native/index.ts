@@ -1,5 +1,6 @@
 /** The native core: finding and opening it, its buffers, programs and runs. */
 export * from "./abi.gen.ts";
+export type { BackgroundRun } from "./background-run.ts";
 export {
   addressOf,
   type ConversionRequest,

@@ -2,6 +2,7 @@
  * A small program that runs often: its arguments stay, and a run costs little more than the call.
  */
 import { RunState, RunStatusLayout, Status } from "./abi.gen.ts";
+import { BackgroundRun } from "./background-run.ts";
 import { check, core } from "./core.ts";
 import { allocating } from "./out-of-memory.ts";
 import { type NativeProgram, throwUnlessDone } from "./run.ts";
@@ -56,6 +57,11 @@ export class PreparedRun {
       bn_run_release(ticket);
     }
     this.#throwUnlessDone();
+  }
+
+  /** Runs on the core's threads while this one goes on. */
+  start(): BackgroundRun {
+    return new BackgroundRun(this.program, this.args.bytes);
   }
 
   #throwUnlessDone(): void {

@@ -95,6 +95,23 @@ export abstract class TensorHandle implements Disposable {
     return isPacked(this.#value) ? storage.size : this.size * elementSizes[dtype];
   }
 
+  /**
+   * Computes the elements, and what else is pending, while the event loop goes on; then reading
+   * them takes no time. Whoever reads what is under way, or computes something else meanwhile,
+   * waits for it.
+   *
+   * @example
+   * ```ts
+   * const { u, s } = linalg.svd(large);
+   * await s.ready();
+   * ```
+   * @throws BitNetError as reading does
+   */
+  async ready(): Promise<this> {
+    await pending.ready(this.stored.storage);
+    return this;
+  }
+
   /** The elements row by row, in native memory: they change when the tensor is written to. */
   data(): TypedArray {
     return elementsOf(this.value);

@@ -11,7 +11,7 @@ import { BitNetError } from "../errors/index.ts";
 import { type ApplyOptions, type Node, record, type Storage, type Value } from "../graph/index.ts";
 import type { OpName } from "../native/index.ts";
 import { NumberStorage } from "./numbers.ts";
-import { runTrace, type Trace } from "./run-trace.ts";
+import { Flight, runTrace, type Trace } from "./run-trace.ts";
 import { isTaping } from "./tape.ts";
 
 const nodesMax = 256;
@@ -43,6 +43,10 @@ export class Pending {
   #bytes = 0;
   #numbers: NumberStorage | undefined;
   #capturing = false;
+  /** What runs while JavaScript goes on: at most one trace, and no other runs before it landed. */
+  #flight: Flight | undefined;
+  /** Why what was under way has failed; what was recorded of it meanwhile fails with it. */
+  #failure: BitNetError | undefined;
 
   /** Whether a function is being recorded, to be run later. */
   get isCapturing(): boolean {
@@ -69,6 +73,7 @@ export class Pending {
   /** What is recorded meanwhile, not run: the values that come back are its roots. */
   capture(record: () => readonly Value[]): Trace {
     this.flush();
+    this.#join();
     this.#capturing = true;
     try {
       const seen = new Set<Storage>();
@@ -107,11 +112,17 @@ export class Pending {
     storage.region = undefined;
   }
 
+  /** Whether the storage's elements are there to be read. */
+  isComputed(storage: Storage): boolean {
+    return !isPending(storage) && !this.#flight?.roots.has(storage);
+  }
+
   /**
    * Runs what is needed for the storage to have its memory.
    * @throws BitNetError of the instructions that lead to it, or of an earlier write into it
    */
   require(storage: Storage): void {
+    if (this.#flight?.roots.has(storage)) this.#join();
     this.keep(storage);
     if (this.#written.has(storage)) this.#run();
     else if (this.#written.size > 0) this.flush();
@@ -127,6 +138,45 @@ export class Pending {
   }
 
   /**
+   * As `require`, while JavaScript goes on. Whoever reads what is under way, or runs something else
+   * meanwhile, waits for it.
+   */
+  async ready(storage: Storage): Promise<void> {
+    while (this.#flight) await this.#landing(this.#flight);
+    if (this.#written.size > 0) this.flush();
+    if (isPending(storage)) await this.#flown(storage);
+    // Alone, if something in the trace failed: perhaps nothing that this value needs.
+    this.require(storage);
+  }
+
+  async #flown(storage: Storage): Promise<void> {
+    const entry = this.#entries.get(storage) ?? this.#again(storage);
+    entry.keep = true;
+    try {
+      const trace = this.#taken();
+      const flight = new Flight(trace);
+      this.#flight = flight;
+      markBorrowed(trace);
+      await this.#landing(flight);
+    } catch (error) {
+      if (!(error instanceof BitNetError)) throw error;
+    }
+  }
+
+  async #landing(flight: Flight): Promise<void> {
+    await flight.landed;
+    if (this.#flight === flight) this.#join();
+  }
+
+  /** Waits for what is under way. If it failed it is pending again. */
+  #join(): void {
+    if (!this.#flight) return;
+    this.#flight.join();
+    this.#failure = this.#flight.error;
+    this.#flight = undefined;
+  }
+
+  /**
    * Runs all that is pending. With `keepAll` what was only read is kept, too. What fails stays
    * uncomputed, and memory that it was to write to is marked: whoever asks for it hears why.
    */
@@ -138,8 +188,19 @@ export class Pending {
     }
   }
 
-  #run({ keepAll = false }: FlushOptions = {}): void {
+  #run(options?: FlushOptions): void {
     if (this.#nodes.length === 0) return;
+    const madeCount = this.#made.length;
+    const trace = this.#taken(options);
+    runTrace(trace);
+    if (trace.roots.length < madeCount) markBorrowed(trace);
+  }
+
+  /**
+   * What has gathered, to be run; nothing is pending any more.
+   * @throws BitNetError of what was under way, if some of it was made of that
+   */
+  #taken({ keepAll = false }: FlushOptions = {}): Trace {
     if (this.#capturing) {
       throw new BitNetError(
         "tensor/read-while-compiling",
@@ -147,6 +208,9 @@ export class Pending {
           "and read it outside, or leave the function uncompiled",
       );
     }
+    this.#join();
+    const failure = this.#failure;
+    this.#failure = undefined;
     const roots: Storage[] = [];
     let rootKey = "";
     for (const storage of this.#made) {
@@ -155,23 +219,11 @@ export class Pending {
       roots.push(storage);
       rootKey += `${id},`;
     }
-    const keepsAll = roots.length === this.#made.length;
-    const key = this.#key + (keepsAll ? "all" : rootKey);
+    const key = this.#key + (roots.length === this.#made.length ? "all" : rootKey);
     const trace = { nodes: this.#nodes, leaves: this.#leaves, roots, key };
     this.#forget();
-    runTrace(trace);
-    if (keepsAll) return;
-    for (const { inputs, outputs } of trace.nodes) {
-      const again = outputs.some(
-        ({ storage }) => isPending(storage) && (storage.held || isTaping()),
-      );
-      if (!again) continue;
-      // An instruction that may be run again: what it reads must not change in place.
-      for (const { storage, rowScale } of inputs) {
-        storage.borrowed = true;
-        if (rowScale) rowScale.storage.borrowed = true;
-      }
-    }
+    if (failure && trace.leaves.some(isPending)) throw failure;
+    return trace;
   }
 
   #push(node: Node, writes: boolean): void {
@@ -262,7 +314,16 @@ const shapedByCaller: ReadonlySet<OpName> = new Set([
 ]);
 
 /** Ops that may find their data wrong when they run. */
-const refusesData: ReadonlySet<OpName> = new Set(["take"]);
+const refusesData: ReadonlySet<OpName> = new Set([
+  "take",
+  "cholesky",
+  "lu",
+  "solve",
+  "triangular_solve",
+  "qr",
+  "svd",
+  "eigh",
+]);
 
 function throwFailure({ failure }: Storage): void {
   if (!failure) return;
@@ -278,6 +339,18 @@ export function isPending(storage: Storage): boolean {
 /** Whether an instruction makes it beside its first result, and no tensor stands for it. */
 function isAside(storage: Storage): boolean {
   return !storage.held && storage.producer?.outputs[0]?.storage !== storage;
+}
+
+/** Instructions that may be run again: what they read must not change in place. */
+function markBorrowed({ nodes }: Trace): void {
+  for (const { inputs, outputs } of nodes) {
+    const again = outputs.some(({ storage }) => isPending(storage) && (storage.held || isTaping()));
+    if (!again) continue;
+    for (const { storage, rowScale } of inputs) {
+      storage.borrowed = true;
+      if (rowScale) rowScale.storage.borrowed = true;
+    }
+  }
 }
 
 /** All that says how a value lies in its storage; those of values that come again are kept. */

@@ -7,7 +7,7 @@ import { type Storage, Value } from "../graph/index.ts";
 import { Region } from "../native/index.ts";
 import { arrayOf, type DType, type TypedArray } from "./dtypes.ts";
 import { contiguous } from "./movement.ts";
-import { isPending, pending } from "./pending.ts";
+import { pending } from "./pending.ts";
 import { formatShape, type Shape, shapeOf, sizeOf } from "./shapes.ts";
 
 /** Nested lists of a tensor's elements; the element itself for one without dimensions. */
@@ -29,7 +29,7 @@ export function elementsOf(value: Value): TypedArray {
 
 /** Whether reading would compute nothing, and give elements. */
 export function isComputed({ storage }: Value): boolean {
-  return !isPending(storage) && storage.failure === undefined;
+  return pending.isComputed(storage) && storage.failure === undefined;
 }
 
 /** A new value in memory of its own; `fill` writes every element. */

@@ -15,6 +15,7 @@ import {
 import { type Reclaimable, ReclaimPriority, reclaimers } from "../memory/index.ts";
 import {
   alignedSize,
+  type BackgroundRun,
   NativeProgram,
   PreparedRun,
   passingArenaMin,
@@ -75,24 +76,11 @@ export function execute(program: Compiled, { leaves, roots }: Memory): void {
   const { run, isSmall, written } = program;
   running = program;
   try {
-    allocate(roots);
-    let index = 1;
-    let inputs = 0;
-    for (const storage of leaves) {
-      if (storage instanceof NumberStorage && storage.kind === "input")
-        run.args.input(inputs++).set(storage.bytes);
-      else run.args.bind(index, storage.region!, storage.base!);
-      index += 1;
-    }
-    for (const { region, base } of roots) run.args.bind(index++, region!, base!);
+    bind(run, { leaves, roots });
     if (isSmall) run.now();
     else run.wait();
   } catch (error) {
-    for (const root of roots) {
-      root.kind = "arena";
-      if (root.size >= ownRegionMin) root.region?.[Symbol.dispose]();
-      root.region = undefined;
-    }
+    forgo(roots);
     if (error instanceof BitNetError) for (const index of written) leaves[index]!.failure = error;
     throw error;
   } finally {
@@ -100,6 +88,82 @@ export function execute(program: Compiled, { leaves, roots }: Memory): void {
     usedAt = performance.now();
   }
   for (const root of roots) settle(root);
+}
+
+/** A trace that runs while JavaScript goes on. Nothing reads its roots before it has landed. */
+export class Flight {
+  readonly roots: ReadonlySet<Storage>;
+  /** Resolves when it has landed, however it ended. */
+  readonly landed: Promise<void>;
+  readonly #run: BackgroundRun;
+  #isLanded = false;
+  #error: BitNetError | undefined;
+
+  /**
+   * Starts a trace that writes to no memory but its roots'.
+   * @throws BitNetError `native/out-of-memory`
+   */
+  constructor(trace: Trace) {
+    const { run } = programOf(trace);
+    this.roots = new Set(trace.roots);
+    try {
+      bind(run, trace);
+      this.#run = run.start();
+    } catch (error) {
+      forgo(trace.roots);
+      throw error;
+    }
+    usedAt = performance.now();
+    this.landed = this.#run.ended.then(() => this.#land());
+  }
+
+  /** What the run ended with. */
+  get error(): BitNetError | undefined {
+    return this.#error;
+  }
+
+  /** Blocks this thread until it has landed. */
+  join(): void {
+    this.#run.wait();
+    this.#land();
+  }
+
+  /** The roots have their memory, or are as they were before. */
+  #land(): void {
+    if (this.#isLanded) return;
+    this.#isLanded = true;
+    try {
+      this.#run.throwUnlessDone();
+      for (const root of this.roots) settle(root);
+    } catch (error) {
+      if (!(error instanceof BitNetError)) throw error;
+      this.#error = error;
+      forgo(this.roots);
+    }
+  }
+}
+
+/** Memory for what is made, and the arguments of the next run. */
+function bind({ args }: PreparedRun, { leaves, roots }: Memory): void {
+  allocate(roots);
+  let index = 1;
+  let inputs = 0;
+  for (const storage of leaves) {
+    if (storage instanceof NumberStorage && storage.kind === "input")
+      args.input(inputs++).set(storage.bytes);
+    else args.bind(index, storage.region!, storage.base!);
+    index += 1;
+  }
+  for (const { region, base } of roots) args.bind(index++, region!, base!);
+}
+
+/** What was to be made is as it was before. */
+function forgo(roots: Iterable<Storage>): void {
+  for (const root of roots) {
+    root.kind = "arena";
+    if (root.size >= ownRegionMin) root.region?.[Symbol.dispose]();
+    root.region = undefined;
+  }
 }
 
 function programOf(trace: Trace): Compiled {
