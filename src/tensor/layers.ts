@@ -8,7 +8,7 @@ import { logSoftmax, rowsOf } from "./activations.ts";
 import type { DType } from "./dtypes.ts";
 import { binary, cast, compare, divide, select, unary } from "./elementwise.ts";
 import { gather } from "./gathering.ts";
-import { contiguous, part, permute, reshape } from "./movement.ts";
+import { compact, part, permute, reshape } from "./movement.ts";
 import { isPacked, packTernary } from "./packed.ts";
 import { pending } from "./pending.ts";
 import { mean, reduced } from "./reductions.ts";
@@ -30,7 +30,7 @@ export function rmsNorm(x: Value, gamma: Value, eps: number): Value {
     const root = unary("sqrt", binary("add", square, eps));
     return binary("mul", divide(x, root), gamma);
   }
-  const inputs = [rowsOf(x), contiguous(cast(gamma, "f32"))];
+  const inputs = [rowsOf(x), compact(cast(gamma, "f32"))];
   const y = pending.apply("rms_norm", inputs, { attrs: { eps } })[0]!;
   return cast(reshape(y, shapeOf(x)), isFloat(dtype) ? dtype : "f32");
 }
@@ -62,15 +62,11 @@ export function rope(x: Value, { positions, theta, interleaved }: RopeParts): Va
   const half = width / 2;
   const heads = width === 0 ? 0 : sizeOf(shape.slice(1)) / width;
   const pairs = interleaved ? permute(reshape(x, [shape[0]!, heads, half, 2]), [0, 1, 3, 2]) : x;
-  const turned = reshape(cast(pairs, "f32"), [shape[0]!, heads, width]);
+  const turned = compact(reshape(cast(pairs, "f32"), [shape[0]!, heads, width]));
   const frequencies = powersOf(theta, half);
-  const [cos, sin] = pending.apply(
-    "rope_angles",
-    [contiguous(cast(positions, "i32")), frequencies],
-    {
-      attrs: { scale: 1 },
-    },
-  );
+  const [cos, sin] = pending.apply("rope_angles", [compact(cast(positions, "i32")), frequencies], {
+    attrs: { scale: 1 },
+  });
   const y = pending.apply("rope", [turned, cos!, sin!])[0]!;
   const back = interleaved ? permute(reshape(y, [shape[0]!, heads, 2, half]), [0, 1, 3, 2]) : y;
   return cast(reshape(back, shape), isFloat(x.dtype) ? (x.dtype as DType) : "f32");
@@ -81,7 +77,7 @@ function powersOf(theta: number, count: number): Value {
   const ones = pending.number(1, "i32").broadcast([count]);
   const places = binary("sub", pending.apply("cumulative_sum", [ones])[0]!, 1);
   const exponents = divide(cast(places, "f64"), -Math.max(1, count));
-  return contiguous(cast(binary("power", theta64(theta), exponents), "f32"));
+  return compact(cast(binary("power", theta64(theta), exponents), "f32"));
 }
 
 function theta64(theta: number): Value {
@@ -145,7 +141,7 @@ export function bitLinear(x: Value, w: Value, bias?: Value): Value {
   const weights = isReady ? w : packTernary(w, {});
   const quantized = pending.apply("quantize_rows", [rowsOf(x)], { attrs: { levels: 127 } });
   const operands = [...quantized, weights];
-  if (bias) operands.push(contiguous(cast(bias, "f32")));
+  if (bias) operands.push(compact(cast(bias, "f32")));
   const attrs = { has_bias: bias ? 1 : 0, has_residual: 0 };
   const y = pending.apply("ternary_matmul", operands, { attrs })[0]!;
   const dtype = isFloat(x.dtype) ? (x.dtype as DType) : "f32";

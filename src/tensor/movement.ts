@@ -21,6 +21,12 @@ export function contiguous(x: Value): Value {
   return isContiguous(x) ? x : pending.apply("copy", [x])[0]!;
 }
 
+/** `contiguous` whose strides say so, also along axes of one element: what ops of rows want. */
+export function compact(x: Value): Value {
+  const { dims } = x;
+  return contiguous(x).view({ dims, strides: rowMajor(dims) });
+}
+
 /**
  * The same elements by other extents; one of them may be -1 and is found.
  * @throws BitNetError `tensor/shape-mismatch`
@@ -188,9 +194,11 @@ export interface AxisPart {
 /** Sees part of an axis; the part lies inside it. */
 export function part(x: Value, axis: number, { start, count, step }: AxisPart): Value {
   const stride = x.strides[axis]!;
+  const dims = shapeOf(x).map((extent, at) => (at === axis ? count : extent));
   return x.view({
-    dims: shapeOf(x).map((extent, at) => (at === axis ? count : extent)),
+    dims,
     strides: x.strides.map((own, at) => (at === axis ? own * step : own)),
-    offset: x.offset + (count > 0 ? start * stride * elementSizes[x.dtype] : 0),
+    // What is empty lies nowhere else: its memory may end before.
+    offset: x.offset + (sizeOf(dims) > 0 ? start * stride * elementSizes[x.dtype] : 0),
   });
 }

@@ -10,7 +10,7 @@ import { BitNetError } from "../errors/index.ts";
 import { isFloat, isTernaryLayout, type OutputShape, Value } from "../graph/index.ts";
 import type { DType, PackedDType, TernaryPacking } from "./dtypes.ts";
 import { binary, cast, divide } from "./elementwise.ts";
-import { contiguous } from "./movement.ts";
+import { compact } from "./movement.ts";
 import { pending } from "./pending.ts";
 import { reduced } from "./reductions.ts";
 import { formatShape, shapeOf, sizeOf } from "./shapes.ts";
@@ -70,7 +70,7 @@ export function packI4(x: Value): Value {
   const own = x.dtype as DType;
   const exact = own === "f64" ? "i32" : own === "bool" ? "i8" : own;
   const dims = [1, sizeOf(shape)];
-  const row = contiguous(cast(x, exact)).view({ dims, strides: [dims[1]!, 1] });
+  const row = compact(cast(x, exact)).view({ dims, strides: [dims[1]!, 1] });
   const to: OutputShape = { dtype: "i8", layout: "i4", dims };
   const { storage } = pending.apply("convert", [row], { attrs: plain, shape: to })[0]!;
   return new Value({ storage, layout: "i4", dtype: "i8", dims: shape });
@@ -89,7 +89,7 @@ export function packTernary(x: Value, options: TernaryOptions = {}): Value {
     const scale = pending.number(options.scale ?? 1, "f32");
     return packCodes(cast(x, "i8"), asVector(scale), packing);
   }
-  const w = contiguous(x.dtype === "f64" ? cast(x, "f32") : x);
+  const w = compact(x.dtype === "f64" ? cast(x, "f32") : x);
   const scale = options.scale === undefined ? absmean(w) : pending.number(options.scale, "f32");
   const one = asVector(scale);
   return packCodes(pending.apply("ternarize", [w, one])[0]!, one, packing);
@@ -115,7 +115,7 @@ function scaleOfRows(x: Value): Value {
 
 /** Codes (N, K) i8 and a scale f32 (1). */
 function packCodes(codes: Value, scale: Value, layout: TernaryPacking): Value {
-  const rows = contiguous(codes);
+  const rows = compact(codes);
   const { dims } = rows;
   const to: OutputShape = { dtype: "i8", layout, dims };
   const isTile = isTernaryLayout(layout);

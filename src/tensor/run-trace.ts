@@ -229,10 +229,11 @@ export function compileTrace(
   const read = leaves.filter((leaf) => leaf.kind === "state" && !written.has(leaf));
   for (const leaf of read) leaf.kind = "constant";
   const storages = [...leaves, ...roots];
-  const named = new Map(storages.map((storage, index) => [String(index), storage]));
-  const plan = planGraph({ nodes, feedbacks: [], storages: named }, options);
-  const program = new NativeProgram(encodeProgram(plan), plan.steps.length);
-  for (const storage of [...read, ...roots]) storage.kind = "state";
+  const { plan, program } = planned({ nodes, storages, options }, () => {
+    for (const leaf of read) leaf.kind = "state";
+    for (const root of roots) root.kind = "arena";
+  });
+  for (const root of roots) root.kind = "state";
   const numbers = leaves.filter((storage) => storage.kind === "input");
   const run = new PreparedRun(program, {
     regionCount: storages.length + 1,
@@ -243,6 +244,23 @@ export function compileTrace(
   const arenaSize = size < passingArenaMin ? size : 0;
   const isSmall = work <= inlineWorkMax;
   return { run, plan, arenaSize, isSmall, written: indicesOf(leaves, written) };
+}
+
+interface Planned {
+  nodes: readonly Node[];
+  storages: readonly Storage[];
+  options: CompileOptions;
+}
+
+/** The Program of instructions; `restore` puts back what their storages were marked as. */
+function planned({ nodes, storages, options }: Planned, restore: () => void) {
+  try {
+    const named = new Map(storages.map((storage, index) => [String(index), storage]));
+    const plan = planGraph({ nodes, feedbacks: [], storages: named }, options);
+    return { plan, program: new NativeProgram(encodeProgram(plan), plan.steps.length) };
+  } finally {
+    restore();
+  }
 }
 
 function indicesOf(leaves: readonly Storage[], among: ReadonlySet<Storage>): number[] {

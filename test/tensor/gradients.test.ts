@@ -2,19 +2,27 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import {
+  concat,
   crossEntropy,
   customGradient,
   gated,
+  gather,
   grad,
   layerNorm,
   type NestedArray,
+  pad,
   randn,
+  repeat,
   rmsNorm,
+  roll,
   rope,
+  scatterAdd,
   sort,
   stopGradient,
   type Tensor,
+  take,
   tensor,
+  topk,
   valueAndGrad,
 } from "../../src/tensor/index.ts";
 import { throwsCode } from "./throws-code.ts";
@@ -189,6 +197,31 @@ const cases: Record<string, (x: Tensor, z: Tensor) => Tensor> = {
   "a view of a step twice": (x) => x.mul(2).at(0).mul(x.mul(2).at(":", 1).sum()),
   expand: (x, z) => x.unsqueeze(0).expand(2, 3, 4).mul(z).permute(2, 0, 1),
   "logSumExp over all": (x, z) => x.mul(z).logSumExp(),
+  "norms of four orders": (x, z) =>
+    x
+      .norm({ axes: 0 })
+      .add(z.norm({ order: 1 }))
+      .mul(x.norm({ order: 3, axes: 0 }))
+      .add(z.norm({ order: Infinity })),
+  "softplus, gelu, silu": (x, z) => x.softplus().add(z.gelu()).mul(x.sub(z).silu()),
+  "softmax, logSoftmax": (x, z) => x.softmax(0).mul(z.logSoftmax()),
+  "sort, topk": (x, z) => sort(x).mul(z).add(topk(z, 1).values),
+  "take, gather, scatterAdd": (x, z) => {
+    const index = tensor(Int32Array.of(2, 0, 2, 1), { shape: [1, 4] });
+    const added = scatterAdd(z, { axis: 0, index, source: x.at("1:2") });
+    return take(x, [2, 0, 0])
+      .mul(added)
+      .add(gather(x, 0, index));
+  },
+  "concat, pad, roll, repeat": (x, z) =>
+    concat([pad(x, 1, 2).at("1:4", ":4"), roll(z, 1, 1)]).mul(repeat(x, 2, 0)),
+  "rmsNorm, layerNorm, gated": (x, z) =>
+    rmsNorm(x, z.at(0))
+      .mul(layerNorm(z, { gamma: x.at(1) }))
+      .at(":", ":2")
+      .add(gated(x, "relu2")),
+  "crossEntropy with a class left out": (x, z) =>
+    crossEntropy(x.mul(z), tensor(Int32Array.of(3, -100, 0))),
 };
 
 const plain = (seed: number): number[] =>
