@@ -30,6 +30,7 @@ export {
 } from "./engine/index.ts";
 export { BitNetError, type ErrorCode, errorCodes } from "./errors/index.ts";
 export type { FinishReason, GenerateOptions, Piece } from "./generate/index.ts";
+export type { Profile, ProfileOptions, ProfileRow, ProfileSpan } from "./graph/index.ts";
 export { type CachedModel, type HubOptions, listModels, pullModel } from "./hub/index.ts";
 export * as linalg from "./linalg/index.ts";
 export { type LoadModelOptions, load } from "./load.ts";

@@ -205,6 +205,9 @@ pub const RunStatus = extern struct {
     fault_detail: i64,
 };
 
+/// One instruction of a profiled run, by the monotonic clock.
+pub const ProfileEvent = extern struct { start_ns: u64, duration_ns: u32, instr: u32 };
+
 /// What a region is for.
 pub const MemoryTag = @import("memory/engine.zig").Tag;
 
@@ -454,9 +457,16 @@ pub const functions = .{
     .bn_run_release = .{ .args = .{ .ticket = .u32 }, .returns = .i32 },
     .bn_notify_set = .{ .args = .{ .callback = .ptr }, .returns = .i32 },
     .bn_notify_ack = .{ .args = .{}, .returns = .i32 },
-    .bn_profile_set = .{ .args = .{ .program = .u32, .on = .u32 }, .returns = .i32 },
+    .bn_profile_set = .{
+        .args = .{ .program = .u32, .on = .u32, .event_max = .u32 },
+        .returns = .i32,
+    },
     .bn_profile_read = .{
         .args = .{ .program = .u32, .nanoseconds = .ptr, .count = .u32 },
+        .returns = .i32,
+    },
+    .bn_profile_events = .{
+        .args = .{ .program = .u32, .events = .ptr, .max = .u32, .count = .ptr },
         .returns = .i32,
     },
 };

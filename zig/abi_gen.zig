@@ -49,6 +49,7 @@ const structs = .{
     .RunArgs = abi.RunArgs,
     .FileReading = abi.FileReading,
     .RunStatus = abi.RunStatus,
+    .ProfileEvent = abi.ProfileEvent,
     .MemoryMetrics = abi.MemoryMetrics,
     .SystemMemory = abi.SystemMemory,
     .Conversion = abi.Conversion,

@@ -340,10 +340,11 @@ export fn bn_notify_ack() Status {
     return .ok;
 }
 
-export fn bn_profile_set(program: u32, on: u32) Status {
+/// Keeps up to `event_max` single instructions besides the sums.
+export fn bn_profile_set(program: u32, on: u32, event_max: u32) Status {
     const object = programs.table.hold(program) catch |err| return from(err);
     defer programs.table.drop(program);
-    object.setProfile(on != 0) catch |err| return from(err);
+    object.setProfile(on != 0, event_max) catch |err| return from(err);
     return .ok;
 }
 
@@ -351,9 +352,27 @@ export fn bn_profile_set(program: u32, on: u32) Status {
 export fn bn_profile_read(program: u32, nanoseconds: [*]f64, count: u32) Status {
     const object = programs.table.hold(program) catch |err| return from(err);
     defer programs.table.drop(program);
-    const times = object.profile orelse return fail(.invalid_argument, "not profiled", .{});
+    const profile = object.profile orelse return fail(.invalid_argument, "not profiled", .{});
+    const times = profile.times;
     for (nanoseconds[0..@min(count, times.len)], times[0..@min(count, times.len)]) |*to, time| {
         to.* = @floatFromInt(time);
     }
+    return .ok;
+}
+
+/// The first instructions that were kept, at most `max`; `count` is of all that ran.
+export fn bn_profile_events(
+    program: u32,
+    events: [*]align(1) abi.ProfileEvent,
+    max: u32,
+    count: *f64,
+) Status {
+    const object = programs.table.hold(program) catch |err| return from(err);
+    defer programs.table.drop(program);
+    const profile = object.profile orelse return fail(.invalid_argument, "not profiled", .{});
+    const seen = profile.event_count.load(.acquire);
+    const kept: usize = @intCast(@min(seen, profile.events.len, max));
+    for (events[0..kept], profile.events[0..kept]) |*to, event| to.* = event;
+    count.* = @floatFromInt(seen);
     return .ok;
 }

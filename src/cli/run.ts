@@ -12,6 +12,7 @@ import { loadingArgs, openingOptions, samplingArgs, samplingOptions } from "./mo
 import { openModel } from "./open-model.ts";
 import { tell } from "./output.ts";
 import { readPipedPrompt } from "./piped-prompt.ts";
+import { watchTime } from "./profile-report.ts";
 import { speedLine } from "./speed-line.ts";
 import { writeJson, writeText } from "./write-generation.ts";
 
@@ -44,6 +45,11 @@ export const runCommand = defineCliCommand({
       valueHint: "file.svg",
       description: "What memory it took, and for what; drawn into a file",
     },
+    profile: {
+      type: "boolean",
+      valueHint: "file",
+      description: "Where the time went; into .json as a trace, into .svg drawn",
+    },
   },
   examples: [
     ["bitnet run", "the bundled model tells a story"],
@@ -52,6 +58,7 @@ export const runCommand = defineCliCommand({
     ['echo "The king" | bitnet run --temperature 0', "the likeliest words, from a pipe"],
     ["bitnet run --json | jq .stats", "for scripts"],
     ["bitnet run --memory-report=memory.svg", "what the engine held, by tag and over time"],
+    ["bitnet run --profile=trace.json", "what ran when, for ui.perfetto.dev"],
   ],
   notes: [
     `${maxTokensDefault} tokens at most unless --max-tokens says otherwise. The bundled model goes`,
@@ -60,6 +67,7 @@ export const runCommand = defineCliCommand({
   async run({ args, words, valuesOf, signal }) {
     const sampling = samplingOptions(args, valuesOf("stop"));
     const memory = args["memory-report"] === true ? watchMemory(valuesOf("memory-report")) : null;
+    const time = args.profile === true ? watchTime(valuesOf("profile")) : null;
     const call = await readCall(words);
     const opened = openModel(call.model, openingOptions(args, signal)).catch((error) => {
       throw call.prompt === undefined ? withPromptHint(error, call.model) : error;
@@ -69,6 +77,7 @@ export const runCommand = defineCliCommand({
       call.prompt ?? readPipedPrompt(call, signal),
     ]);
     await using _ = model;
+    time?.start(model);
     const isBundled = call.model === bundledModel;
     const prompt = given === "" ? openingOf(model, isBundled) : given;
     const generation = model.generate(prompt, {
@@ -79,10 +88,15 @@ export const runCommand = defineCliCommand({
     });
     const story = { model: model.info.name, prompt: typeof prompt === "string" ? prompt : "" };
     const stream = args.stream === true;
-    if (args.json === true) await writeJson(generation, { ...story, stream, memory });
+    const reports = {
+      ...(memory && { memory: () => memory.report() }),
+      ...(time && { profile: () => time.report(model) }),
+    };
+    if (args.json === true) await writeJson(generation, { ...story, stream, reports });
     else await writeText(generation, args.echo ? story.prompt : "");
     if (args.quiet !== true) tell(speedLine(generation.stats));
     await memory?.tell({ isTable: args.json !== true });
+    await time?.tell(model, { isTable: args.json !== true });
     return 0;
   },
 });

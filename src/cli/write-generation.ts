@@ -1,7 +1,6 @@
 /** What a model writes, as it comes: text for people, JSON for scripts. */
 import type { Generation } from "../engine/index.ts";
 import type { FinishReason } from "../generate/index.ts";
-import type { PoolReport } from "../memory/index.ts";
 import { endLine, printGenerated, printJson } from "./output.ts";
 import { tokensPerSecond } from "./speed-line.ts";
 
@@ -17,14 +16,14 @@ export interface JsonOptions {
   model: string;
   prompt: string;
   stream: boolean;
-  /** What to tell of memory, too. */
-  memory: { report(): PoolReport } | null;
+  /** What to tell besides, by name, once it is over. */
+  reports: Readonly<Record<string, () => unknown>>;
 }
 
 /** Writes one JSON object with everything once it is over. @throws OutputClosed, BitNetError */
 export async function writeJson(
   generation: Generation,
-  { model, prompt, stream, memory }: JsonOptions,
+  { model, prompt, stream, reports }: JsonOptions,
 ): Promise<void> {
   let text = "";
   let finishReason: FinishReason | null = null;
@@ -36,6 +35,7 @@ export async function writeJson(
     if (stream) await printJson(piece);
   }
   const stats = { ...generation.stats, tokensPerSecond: tokensPerSecond(generation.stats) };
-  const more = memory === null ? {} : { memory: memory.report() };
+  const told = Object.entries(reports).map(([name, report]) => [name, report()]);
+  const more = Object.fromEntries(told);
   await printJson({ model, prompt, text, tokens, finishReason, stats, ...more });
 }

@@ -5,7 +5,7 @@ import {
   type GenerationDefaults,
   resolveSettings,
 } from "../generate/index.ts";
-import type { TernaryLayout } from "../graph/index.ts";
+import type { Profile, ProfileOptions, TernaryLayout } from "../graph/index.ts";
 import { type Reclaimable, reclaimers } from "../memory/index.ts";
 import type { LoadedDecoder } from "../models/index.ts";
 import type { Tokenizer } from "../text/index.ts";
@@ -124,6 +124,21 @@ export class Model implements AsyncDisposable {
   /** The Programs it runs, for inspection and measuring. */
   get programs(): EnginePrograms {
     return this.#programs;
+  }
+
+  /**
+   * Takes the time of every instruction of what it generates from now on: 16 bytes for each of
+   * `events` single instructions, and little time.
+   */
+  startProfile(options: ProfileOptions = {}): void {
+    this.#requireOpen();
+    this.#programs.startProfile(options);
+  }
+
+  /** What generating since `startProfile` spent its time on, by instruction. */
+  profile(): Profile {
+    this.#requireOpen();
+    return this.#programs.profile();
   }
 
   /** Ends what is under way, waits for it, and gives all memory back. Twice does no harm. */

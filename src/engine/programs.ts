@@ -2,7 +2,15 @@
  * The Programs of one model and precision: reading a prompt, taking decode steps with sampling,
  * and logits of every row. All work on one cache of keys and values, for one sequence.
  */
-import { Graph, Program, Sym, samplingColumns, type Value } from "../graph/index.ts";
+import {
+  Graph,
+  Profile,
+  type ProfileOptions,
+  Program,
+  Sym,
+  samplingColumns,
+  type Value,
+} from "../graph/index.ts";
 import type { Decoder } from "../models/index.ts";
 import { pagePositions, RandomWord } from "../native/index.ts";
 import { type CacheShape, cacheSize, type Places } from "../nn/index.ts";
@@ -28,6 +36,7 @@ export class EnginePrograms implements Disposable {
   readonly pageCount: number;
   readonly #compiled = new Map<string, Program>();
   #compileSeconds = 0;
+  #profiling: ProfileOptions | undefined;
 
   constructor(
     readonly decoder: Decoder,
@@ -76,6 +85,18 @@ export class EnginePrograms implements Disposable {
     });
   }
 
+  /** Takes the time of every instruction from now on. */
+  startProfile(options: ProfileOptions = {}): void {
+    this.#profiling = options;
+    for (const program of this.#compiled.values()) program.startProfile(options);
+  }
+
+  /** What runs since `startProfile` spent their time on. */
+  profile(): Profile {
+    const measured = [...this.#compiled].flatMap(([name, program]) => program.profile(name) ?? []);
+    return new Profile(measured);
+  }
+
   /** Ends what is compiled; it is compiled again when it is asked for. */
   clear(): void {
     for (const program of this.#compiled.values()) program[Symbol.dispose]();
@@ -94,6 +115,7 @@ export class EnginePrograms implements Disposable {
       const graph = new Graph();
       record(graph);
       program = new Program(graph);
+      if (this.#profiling) program.startProfile(this.#profiling);
       this.#compiled.set(name, program);
       this.#compileSeconds += (performance.now() - start) / 1000;
     }

@@ -9,6 +9,9 @@ export { type CustomGradient, gradients, setCustomGradient } from "./gradients.t
 export { Graph } from "./graph.ts";
 export type { ProgramMemory } from "./memory.ts";
 export { type OutputShape, samplingColumns } from "./ops.ts";
+export { Profile } from "./profile.ts";
+export { ProfileMeter, type ProfileOptions } from "./profile-meter.ts";
+export type { ProfileRow, ProfileSpan, ProgramProfile } from "./profile-rows.ts";
 export { Program, type ProgramRun } from "./program.ts";
 export { type ApplyOptions, type Recorded, type Recorder, record } from "./record.ts";
 export {

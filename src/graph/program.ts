@@ -21,6 +21,8 @@ import type { ProgramMemory } from "./memory.ts";
 import { bytesOf } from "./ops.ts";
 import { reads } from "./passes/rewriting.ts";
 import type { Step } from "./plan.ts";
+import { ProfileMeter, type ProfileOptions } from "./profile-meter.ts";
+import type { ProgramProfile } from "./profile-rows.ts";
 import type { Recorded } from "./record.ts";
 import { elementSizes, type Storage, type Value } from "./value.ts";
 
@@ -45,6 +47,7 @@ export class Program implements Disposable {
   /** What it takes at its largest sizes; `arena` is the planned peak of intermediate values. */
   readonly memory: ProgramMemory;
   readonly #plan: ProgramPlan;
+  #meter: ProfileMeter | undefined;
   readonly #storages: readonly Storage[];
   readonly #syms: readonly Sym[];
 
@@ -60,12 +63,15 @@ export class Program implements Disposable {
 
   /** Runs off the event loop; resolves with the steps done. */
   async submit(run: ProgramRun): Promise<number> {
-    return submitRun(this.#request(run), run);
+    const steps = await submitRun(this.#request(run), run);
+    this.#meter?.add(this.#symsOf(run), steps);
+    return steps;
   }
 
   /** Runs on this thread, at once; small programs only. */
   now(run: ProgramRun): void {
     runNow(this.#request(run));
+    this.#meter?.add(this.#symsOf(run), run.steps ?? 1);
   }
 
   /**
@@ -100,8 +106,22 @@ export class Program implements Disposable {
     return explainPlan(this.#plan);
   }
 
+  /** Takes the time of every instruction from now on. */
+  startProfile(options: ProfileOptions = {}): void {
+    this.#meter ??= new ProfileMeter(this.native, this.steps, options);
+  }
+
+  /** What its runs since `startProfile` spent their time on; undefined without. */
+  profile(name = ""): ProgramProfile | undefined {
+    return this.#meter?.read(name);
+  }
+
   [Symbol.dispose](): void {
     this.native[Symbol.dispose]();
+  }
+
+  #symsOf({ syms = {} }: ProgramRun): Record<string, number> {
+    return Object.fromEntries(this.#syms.map(({ name, max }) => [name, syms[name] ?? max]));
   }
 
   #request(run: ProgramRun): RunRequest {

@@ -29,7 +29,7 @@ export {
   convertStream,
   type PieceSource,
 } from "./convert-stream.ts";
-export { formatBytes } from "./format.ts";
+export { alignRows, formatBytes, formatDuration } from "./format.ts";
 export { type AllowedLeak, type FindLeaksOptions, type Leak, LeakCheck } from "./leak-check.ts";
 export { type LiveBlock, LiveReport } from "./live-blocks.ts";
 export { MappedFile, type MappedFileOptions } from "./mapped-file.ts";

@@ -1,6 +1,6 @@
 // Written by `zig build abi` from zig/abi.zig. Do not edit.
 
-export const abiHash = 0xd1964258;
+export const abiHash = 0xf094f130;
 export const blobMagic = 0x504e5442;
 export const noSym = 0xffff;
 export const noSlot = 0xffffffff;
@@ -513,6 +513,15 @@ export const RunStatusLayout = {
   },
 } as const;
 
+export const ProfileEventLayout = {
+  size: 16,
+  fields: {
+    start_ns: [0, "u64"],
+    duration_ns: [8, "u32"],
+    instr: [12, "u32"],
+  },
+} as const;
+
 export const MemoryMetricsLayout = {
   size: 112,
   fields: {
@@ -774,6 +783,7 @@ export const functions = {
   bn_run_release: { args: ["u32"], returns: "i32" },
   bn_notify_set: { args: ["ptr"], returns: "i32" },
   bn_notify_ack: { args: [], returns: "i32" },
-  bn_profile_set: { args: ["u32", "u32"], returns: "i32" },
+  bn_profile_set: { args: ["u32", "u32", "u32"], returns: "i32" },
   bn_profile_read: { args: ["u32", "ptr", "u32"], returns: "i32" },
+  bn_profile_events: { args: ["u32", "ptr", "u32", "ptr"], returns: "i32" },
 } as const;

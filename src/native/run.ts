@@ -4,7 +4,7 @@
  * are its regions free.
  */
 import { BitNetError } from "../errors/index.ts";
-import { RunState, RunStatusLayout } from "./abi.gen.ts";
+import { ProfileEventLayout, RunState, RunStatusLayout } from "./abi.gen.ts";
 import { check, core } from "./core.ts";
 import { faultError, readingError } from "./faults.ts";
 import { allocating } from "./out-of-memory.ts";
@@ -13,6 +13,13 @@ import type { Region } from "./region.ts";
 import { type Reading, RunArgs } from "./run-args.ts";
 import { decodeStruct } from "./structs.ts";
 import { type Pending, watch } from "./wake.ts";
+
+/** One instruction of a profiled run: its index, and when it ran by the monotonic clock. */
+export interface ProfileEvent {
+  startNs: number;
+  durationNs: number;
+  instr: number;
+}
 
 /** A validated Program of the core. One that is forgotten is released when it is collected. */
 export class NativeProgram implements Disposable {
@@ -42,9 +49,16 @@ export class NativeProgram implements Disposable {
     return this.#handle;
   }
 
-  /** From now on time is taken by instruction; see `profile`. */
-  startProfile(): void {
-    check(core().bn_profile_set(this.handle, 1), "profiling");
+  /**
+   * From now on time is taken by instruction; see `profile`. The first start says how many single
+   * instructions are kept besides, for `profileEvents`.
+   */
+  startProfile({ events = 0 }: { events?: number } = {}): void {
+    check(core().bn_profile_set(this.handle, 1, events), "profiling");
+  }
+
+  stopProfile(): void {
+    check(core().bn_profile_set(this.handle, 0, 0), "profiling");
   }
 
   /** Nanoseconds spent in each instruction so far. */
@@ -52,6 +66,23 @@ export class NativeProgram implements Disposable {
     const times = new Float64Array(this.instrCount);
     check(core().bn_profile_read(this.handle, times, times.length), "reading a profile");
     return times;
+  }
+
+  /** The first instructions that ran, up to `max`, and how many ran in all. */
+  profileEvents(max: number): { events: ProfileEvent[]; count: number } {
+    const { size } = ProfileEventLayout;
+    const bytes = new Uint8Array(Math.max(1, max) * size);
+    const seen = new Float64Array(1);
+    check(core().bn_profile_events(this.handle, bytes, max, seen), "reading a profile");
+    const words = new DataView(bytes.buffer);
+    const kept = Math.min(seen[0]!, max);
+    const { start_ns, duration_ns, instr } = ProfileEventLayout.fields;
+    const events = Array.from({ length: kept }, (_, index) => ({
+      startNs: Number(words.getBigUint64(index * size + start_ns[0], true)),
+      durationNs: words.getUint32(index * size + duration_ns[0], true),
+      instr: words.getUint32(index * size + instr[0], true),
+    }));
+    return { events, count: seen[0]! };
   }
 
   [Symbol.dispose](): void {

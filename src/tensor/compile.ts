@@ -6,6 +6,9 @@
 import {
   elementSizes,
   explainPlan,
+  Profile,
+  ProfileMeter,
+  type ProfileOptions,
   type ProgramMemory,
   type Storage,
   Value,
@@ -40,10 +43,15 @@ export interface CompiledProgram {
 export interface CompiledFunction<Result extends Tensor | Tensor[]> extends TensorFunction<Result> {
   /** What was compiled so far. */
   readonly programs: readonly CompiledProgram[];
+  /** Takes the time of every instruction of the calls from now on. */
+  startProfile(options?: ProfileOptions): void;
+  /** What the calls since `startProfile` spent their time on. */
+  profile(): Profile;
 }
 
 interface Recorded extends CompiledProgram {
   program: Compiled;
+  meter: ProfileMeter | undefined;
   /** Memory that a run reads: an input by its index, or what was met while recording. */
   leaves: (number | Storage)[];
   results: Value[];
@@ -68,6 +76,7 @@ export function compile<Result extends Tensor | Tensor[]>(
   options: CompileFunctionOptions = {},
 ): CompiledFunction<Result> {
   const known = new Map<string, Recorded>();
+  let profiling: ProfileOptions | undefined;
   const call: TensorFunction<Result> = (...inputs) => {
     const rows = inputs.map(rowOf);
     let key = "";
@@ -76,12 +85,29 @@ export function compile<Result extends Tensor | Tensor[]>(
     if (!recorded) {
       recorded = recordFunction(of, rows, options);
       known.set(key, recorded);
+      if (profiling) recorded.meter = meterOf(recorded, profiling);
     }
     return run(recorded, rows) as Result;
   };
-  return Object.defineProperty(call, "programs", {
+  const methods = {
+    startProfile(wanted: ProfileOptions = {}): void {
+      profiling = wanted;
+      for (const one of known.values()) one.meter ??= meterOf(one, wanted);
+    },
+    profile: (): Profile =>
+      new Profile(
+        [...known.values()].flatMap(({ meter, inputs }) =>
+          meter ? [meter.read(known.size > 1 ? inputs.join(", ") : "")] : [],
+        ),
+      ),
+  };
+  return Object.defineProperty(Object.assign(call, methods), "programs", {
     get: () => [...known.values()],
   }) as CompiledFunction<Result>;
+}
+
+function meterOf({ program: { run, plan } }: Recorded, options: ProfileOptions): ProfileMeter {
+  return new ProfileMeter(run.program, plan.steps, options);
 }
 
 function recordFunction(
@@ -115,11 +141,11 @@ function recordFunction(
     inputs: rows.map(String),
     memory: plan.memory,
     explain: () => explainPlan(plan),
-    ...{ program, leaves, results, isList },
+    ...{ program, leaves, results, isList, meter: undefined },
   };
 }
 
-function run({ program, leaves, results, isList }: Recorded, rows: readonly Value[]) {
+function run({ program, leaves, results, isList, meter }: Recorded, rows: readonly Value[]) {
   const made = results.map(({ dtype, dims }) => {
     const size = sizeOf(dims as number[]) * elementSizes[dtype];
     const storage: Storage = { kind: "state", name: "result", size };
@@ -135,6 +161,7 @@ function run({ program, leaves, results, isList }: Recorded, rows: readonly Valu
   });
   try {
     execute(program, { leaves: given, roots: made.map(({ storage }) => storage) });
+    meter?.add({}, 1);
   } finally {
     for (const [index, leaf] of leaves.entries()) {
       if (typeof leaf === "number") rows[leaf]!.storage.failure ??= given[index]!.failure;

@@ -326,7 +326,8 @@ test("handles that never were, or are gone, are refused by every function", () =
       core().bn_run_cancel(bad),
       core().bn_run_wait(bad, 0),
       core().bn_run_release(bad),
-      core().bn_profile_set(bad, 1),
+      core().bn_profile_set(bad, 1, 0),
+      core().bn_profile_events(bad, out, 0, out),
       core().bn_profile_read(bad, out, 1),
     ];
     expect(statuses).toEqual(statuses.map(() => Status.invalid_handle));

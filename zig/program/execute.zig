@@ -84,7 +84,7 @@ pub fn steps(run: *Run, worker: Worker) void {
 
 fn walk(run: *Run, worker: Worker) void {
     const program = run.bound.program;
-    const profile: ?[]u64 = if (worker.index == 0 and program.profile_on.load(.acquire))
+    const profile = if (worker.index == 0 and program.profile_on.load(.acquire))
         program.profile
     else
         null;
@@ -106,9 +106,9 @@ fn walk(run: *Run, worker: Worker) void {
             run.committed = true;
         }
         execute(run, @intCast(index), worker, serial);
-        if (profile) |times| {
+        if (profile) |to| {
             const now = os.now();
-            times[index] += now - time;
+            to.add(index, time, now);
             time = now;
         }
     }

@@ -6,6 +6,7 @@ const bind = @import("bind.zig");
 const blob_format = @import("blob.zig");
 const engine = @import("../memory/engine.zig");
 const handles = @import("../memory/handles.zig");
+const Profile = @import("profile.zig").Profile;
 const regions = @import("../memory/regions.zig");
 const sync = @import("../threads/sync.zig");
 const validation = @import("validate.zig");
@@ -32,8 +33,8 @@ pub const Program = struct {
     arena_mutex: sync.Mutex = .{},
     /// What inline runs use one after the other, made at the first.
     prepared: ?*bind.Prepared = null,
-    /// Nanoseconds by instruction, or null while nobody profiles.
-    profile: ?[]u64 = null,
+    /// Null while nobody has profiled.
+    profile: ?*Profile = null,
     profile_on: std.atomic.Value(bool) = .init(false),
 
     pub const ArenaUse = enum { queued, inline_run };
@@ -62,7 +63,7 @@ pub const Program = struct {
             if (arenas.*) |list| freeArenas(list);
         }
         if (program.prepared) |prepared| prepared.destroy();
-        if (program.profile) |times| gpa.free(times);
+        if (program.profile) |profile| profile.destroy();
         gpa.free(program.bytes);
         gpa.destroy(program);
     }
@@ -79,13 +80,12 @@ pub const Program = struct {
         return list;
     }
 
-    pub fn setProfile(program: *Program, on: bool) error{OutOfMemory}!void {
+    /// `event_max` counts when it is turned on for the first time.
+    pub fn setProfile(program: *Program, on: bool, event_max: u32) error{OutOfMemory}!void {
         program.arena_mutex.lock();
         defer program.arena_mutex.unlock();
         if (on and program.profile == null) {
-            const times = try gpa.alloc(u64, program.blob.instrs.len);
-            @memset(times, 0);
-            program.profile = times;
+            program.profile = try .create(program.blob.instrs.len, event_max);
         }
         program.profile_on.store(on, .release);
     }
