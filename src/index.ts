@@ -103,6 +103,7 @@ export {
   type TensorFunction,
   type TensorGradient,
   type TensorOperand,
+  type TensorOptions,
   type TernaryOptions,
   type TernaryPacking,
   type TopOptions,

@@ -102,6 +102,12 @@ export class Region implements Disposable {
     return region;
   }
 
+  /** The region under a typed array, and where in it the array begins; of `bytes` alone. */
+  static under(array: ArrayBufferView): { region: Region; offset: number } | undefined {
+    const place = placeOf.get(array.buffer);
+    return place && { region: place.region, offset: place.offset + array.byteOffset };
+  }
+
   get handle(): number {
     if (this.#handle === 0) throw disposed();
     return this.#handle;
@@ -132,7 +138,7 @@ export class Region implements Disposable {
     if (!buffer || buffer.detached) {
       buffer = toArrayBuffer(this.#address as never, offset, size);
       this.#views.set(range, buffer);
-      regionOf.set(buffer, this);
+      placeOf.set(buffer, { region: this, offset });
     }
     return new Uint8Array(buffer);
   }
@@ -173,8 +179,8 @@ export class Region implements Disposable {
   }
 }
 
-/** Keeps a region while a buffer over it is in use. */
-const regionOf = new WeakMap<ArrayBuffer, Region>();
+/** Where in a region a buffer over it begins; the region is kept while the buffer is in use. */
+const placeOf = new WeakMap<ArrayBufferLike, { region: Region; offset: number }>();
 
 /** What the collector takes as urgent, at most: JavaScript's buffers end somewhere beyond. */
 const ownerSizeMax = 2 ** 30;

@@ -1,5 +1,7 @@
 /** New tensors: of lists and typed arrays, constants, ranges. */
 import { BitNetError } from "../errors/index.ts";
+import { type Storage, Value } from "../graph/index.ts";
+import { Region, regionAlignment } from "../native/index.ts";
 import { type DType, dtypeOfArray, type TypedArray } from "./dtypes.ts";
 import { cast } from "./elementwise.ts";
 import { filled, type NestedArray } from "./read.ts";
@@ -10,15 +12,22 @@ export interface CreateOptions {
   dtype?: DType;
 }
 
+export interface TensorOptions extends CreateOptions {
+  /** Of a typed array: one dimension by default. */
+  shape?: Shape;
+  /**
+   * False reads a typed array over native memory, as `data()` gives it, where it lies: nothing is
+   * copied until the tensor is written to.
+   */
+  copy?: boolean;
+}
+
 /**
  * A tensor of a number, nested lists (f32, or bool where all are booleans), or a typed array with
  * its own dtype, in one dimension unless `shape` is given.
- * @throws BitNetError `tensor/shape-mismatch` for lists of unequal lengths
+ * @throws BitNetError `tensor/shape-mismatch` for lists of unequal lengths, `tensor/needs-copy`
  */
-export function tensor(
-  content: NestedArray | TypedArray,
-  options: CreateOptions & { shape?: Shape } = {},
-): Tensor {
+export function tensor(content: NestedArray | TypedArray, options: TensorOptions = {}): Tensor {
   if (ArrayBuffer.isView(content)) return ofArray(content, options);
   const shape = options.shape ?? shapeOfLists(content);
   const leaves: (number | boolean)[] = [];
@@ -59,7 +68,7 @@ export function ones(shape: Shape, options?: CreateOptions): Tensor {
 
 function ofArray(
   content: TypedArray,
-  { shape = [content.length], dtype }: CreateOptions & { shape?: Shape },
+  { shape = [content.length], dtype, copy = true }: TensorOptions,
 ): Tensor {
   const own = dtypeOfArray(content);
   if (!own) {
@@ -70,8 +79,26 @@ function ofArray(
     );
   }
   requireCount(requireShape(shape), content.length);
+  if (!copy) return new Tensor(cast(readInPlace(content, shape, own), dtype ?? own));
   const value = filled(shape, own, (elements) => elements.set(content));
   return new Tensor(cast(value, dtype ?? own));
+}
+
+/** A value over the memory of an array; a tensor that is written to moves away from it. */
+function readInPlace(content: TypedArray, shape: Shape, dtype: DType): Value {
+  const place = Region.under(content);
+  if (!place) {
+    throw new BitNetError(
+      "tensor/needs-copy",
+      `${content.constructor.name} lies in JavaScript's memory: without a copy a tensor reads what ` +
+        "data() of another one gives, no more",
+    );
+  }
+  const { region, offset } = place;
+  const base = offset - (offset % regionAlignment);
+  const size = offset - base + content.byteLength;
+  const storage: Storage = { kind: "state", name: "array", size, region, base, borrowed: true };
+  return new Value({ storage, dtype, dims: shape, offset: offset - base });
 }
 
 function collect(content: NestedArray, into: (number | boolean)[]): void {

@@ -57,9 +57,17 @@ const arrays: Record<DType, TypedArrayConstructor> = {
   bool: Uint8Array,
 };
 
-/** The typed array that shows elements of a dtype; bf16 as raw 16-bit words. */
+/**
+ * The typed array that shows elements of a dtype; bf16 as raw 16-bit words.
+ * @throws BitNetError `tensor/bad-dtype` for what is none
+ */
 export function arrayOf(dtype: DType): TypedArrayConstructor {
-  return arrays[dtype];
+  const array: TypedArrayConstructor | undefined = arrays[dtype];
+  if (array) return array;
+  throw new BitNetError(
+    "tensor/bad-dtype",
+    `a tensor of ${JSON.stringify(dtype)}: want one of ${dtypes.join(", ")}`,
+  );
 }
 
 /** The dtype of a typed array's elements; undefined for one that no tensor has. */

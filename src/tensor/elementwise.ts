@@ -5,7 +5,14 @@
 
 import { isFloat, type Value } from "../graph/index.ts";
 import type { OpName } from "../native/index.ts";
-import { type ComputeDType, computeDType, type DType, promote, promoteNumber } from "./dtypes.ts";
+import {
+  arrayOf,
+  type ComputeDType,
+  computeDType,
+  type DType,
+  promote,
+  promoteNumber,
+} from "./dtypes.ts";
 import { pending } from "./pending.ts";
 import { broadcastShapes, type Shape, sameShape, shapeOf } from "./shapes.ts";
 
@@ -15,6 +22,7 @@ export type Operand = Value | number;
 /** The value in another dtype; itself where it has it. */
 export function cast(x: Value, dtype: DType): Value {
   if (x.dtype === dtype) return x;
+  arrayOf(dtype);
   return pending.apply("copy", [x], { dtype })[0]!;
 }
 

@@ -8,7 +8,7 @@ import { computeDType, type DType } from "./dtypes.ts";
 import { cast } from "./elementwise.ts";
 import { contiguous } from "./movement.ts";
 import { pending } from "./pending.ts";
-import { formatShape, shapeOf, sizeOf } from "./shapes.ts";
+import { formatShape, sameShape, shapeOf, sizeOf } from "./shapes.ts";
 import { isNested, taping } from "./tape.ts";
 import { Tensor } from "./tensor.ts";
 
@@ -96,9 +96,22 @@ export function customGradient(value: Tensor, { inputs, rule }: TensorGradient):
   const [y] = pending.apply("copy", [value.value]);
   setCustomGradient(y!.storage.producer!, {
     inputs: inputs.map((input) => input.value),
-    rule: (gradient) => rule(new Tensor(gradient)).map((made) => made?.value),
+    rule: (gradient) => {
+      const made = rule(new Tensor(gradient));
+      return inputs.map((input, index) => made[index] && shapedAs(made[index], input));
+    },
   });
   return new Tensor(y!);
+}
+
+function shapedAs(gradient: Tensor, input: Tensor): Value {
+  const { value } = gradient;
+  if (sameShape(gradient.shape, input.shape) && isFloat(value.dtype)) return value;
+  throw new BitNetError(
+    isFloat(value.dtype) ? "tensor/shape-mismatch" : "tensor/bad-dtype",
+    `a custom gradient ${formatShape(gradient.shape)} of ${value.dtype} for an input ` +
+      `${formatShape(input.shape)}: want floats of its shape`,
+  );
 }
 
 /** A value like the input at which the way back ends. */

@@ -8,7 +8,7 @@ export {
   type TensorFunction,
 } from "./compile.ts";
 export { type AxisPairs, dot, einsum, outer, tensordot } from "./contractions.ts";
-export { type CreateOptions, full, ones, tensor, zeros } from "./create.ts";
+export { type CreateOptions, full, ones, type TensorOptions, tensor, zeros } from "./create.ts";
 export {
   type DType,
   dtypes,

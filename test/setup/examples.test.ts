@@ -9,7 +9,7 @@ const lines: Record<string, RegExp> = {
   "abort.ts": /^ended: aborted$/m,
   "logits.ts": /^ +\d+\.\d % /m,
   "memory.ts": /^allocating 209715200 bytes: .*samples 3\.8MiB in 1/m,
-  "tensors.ts": /^y = 2\.99 x \+ -0\.99$/m,
+  "tensors.ts": /^y = 2\.99 x \+ -0\.99$[\s\S]*^It learned\.$/m,
   "story.ts": /^120 tokens, \d+ a second$/m,
   "two-at-once.ts": /^The first one alone is the same\.$/m,
 };

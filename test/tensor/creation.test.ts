@@ -1,8 +1,42 @@
 /** Ranges against their formulas; random numbers by their seeds, moments and bits. */
 import { describe, expect, test } from "bun:test";
-import { arange, eye, linspace, randn, type Tensor, uniform } from "../../src/tensor/index.ts";
+import { memoryMetrics } from "../../src/native/index.ts";
+import {
+  arange,
+  eye,
+  linspace,
+  randn,
+  type Tensor,
+  tensor,
+  uniform,
+} from "../../src/tensor/index.ts";
 import { plain } from "./plain.ts";
 import { throwsCode } from "./throws-code.ts";
+
+describe("typed arrays", () => {
+  test("over native memory are read where they lie, until the tensor is written to", () => {
+    const x = tensor(Float32Array.from({ length: 1000 }, (_, index) => index));
+    const part = x.data().subarray(3, 23) as Float32Array;
+    const before = memoryMetrics().used;
+    const y = tensor(part, { shape: [4, 5], copy: false });
+    expect(memoryMetrics().used).toBe(before);
+    part[1] = -7;
+    expect(y.at(0).toArray()).toEqual([3, -7, 5, 6, 7]);
+    expect(y.add(1).at(0, 1).item()).toBe(-6);
+    y.mul_(2);
+    expect([y.at(0, 1).item(), x.at(4).item()]).toEqual([-14, -7]);
+    y[Symbol.dispose]();
+    expect(x.at(3).item()).toBe(3);
+  });
+
+  test("of JavaScript are copied", () => {
+    const list = Int8Array.of(1, 2);
+    const x = tensor(list);
+    list[0] = 9;
+    expect(x.toArray()).toEqual([1, 2]);
+    throwsCode("tensor/needs-copy", () => tensor(list, { copy: false }));
+  });
+});
 
 describe("ranges", () => {
   test("arange steps from start to below stop, whole where its arguments are", () => {
