@@ -122,7 +122,7 @@ export function svdShapes(a: Value, vectors: number): DenseShape[] {
 export function eighShapes(a: Value, vectors: boolean): DenseShape[] {
   const own = squaresOf("eigh", a);
   const { n } = own;
-  let work = 2 * n * n + 4 * n;
+  let work = 2 * n * n + 2 * n + 32 * n;
   if (vectors) work += n * n + rotationWork(n) + reflectorWork(n);
   return [made(own, n), made(own, n, vectors ? n : 0), made(own, work)];
 }

@@ -1,9 +1,6 @@
 //! A = Q diag(w) Q' for a symmetric A (n, n), of which the lower triangle is read: reduction to
 //! tridiagonal form, then QR steps with Wilkinson's shift, rotations taken by Q'. Eigenvalues come
 //! sorted, smallest first.
-//!
-//! The reduction passes over A once a column: each row takes the two updates of the reflector
-//! before and gives its product with the next one.
 //! Source: Golub and Van Loan, Matrix Computations, 8.3 (implicit symmetric QR step).
 
 const std = @import("std");
@@ -11,11 +8,12 @@ const deflate = @import("deflate.zig").deflate;
 const gemm = @import("../kernels/gemm.zig");
 const reflectors = @import("reflectors.zig");
 const rotations = @import("rotations.zig");
+const tridiagonal = @import("tridiagonal.zig");
 const vectors = @import("vectors.zig");
 
 /// Elements of work; the copy of A begins it.
 pub fn workSize(n: usize, with_vectors: bool) usize {
-    const reduced = 2 * n * n + 4 * n;
+    const reduced = 2 * n * n + 2 * n + tridiagonal.workSize(n);
     if (!with_vectors) return reduced;
     return reduced + n * n + rotations.workSize(n) + reflectors.workSize(n);
 }
@@ -23,6 +21,7 @@ pub fn workSize(n: usize, with_vectors: bool) usize {
 pub fn Eigh(comptime T: type) type {
     return struct {
         const Math = vectors.Vectors(T);
+        const Tridiagonal = tridiagonal.Tridiagonal(T);
         const eps = std.math.floatEps(T);
 
         /// Fills w (n) and, unless it is empty, q (n, n) with an eigenvector a column; false when
@@ -32,15 +31,16 @@ pub fn Eigh(comptime T: type) type {
             if (n == 0) return true;
             const a = work[0 .. n * n];
             const v = work[n * n ..][0 .. n * n];
-            const small = work[2 * n * n ..][0 .. 4 * n];
-            const e = small[0..n];
-            const tau = small[n..][0..n];
+            const e = work[2 * n * n ..][0..n];
+            const tau = work[2 * n * n + n ..][0..n];
+            var rest = work[2 * n * n + 2 * n ..];
             mirror(a, n);
             const scale = vectors.scaleOf(T, Math.largest(a));
             if (scale != 1) Math.scale(a, scale);
-            reduce(a, .{ .d = w, .e = e, .v = v, .tau = tau }, small[2 * n ..]);
+            const reduced: Tridiagonal.Reduced = .{ .d = w, .e = e, .v = v, .tau = tau };
+            Tridiagonal.reduce(a, reduced, rest, scratch);
             const wanted = q.len > 0;
-            var rest = work[2 * n * n + 4 * n ..];
+            rest = rest[tridiagonal.workSize(n)..];
             const qt = rest[0..if (wanted) n * n else 0];
             if (wanted) {
                 rest = rest[n * n ..];
@@ -73,58 +73,6 @@ pub fn Eigh(comptime T: type) type {
                 for (0..i) |j| a[j * n + i] = a[i * n + j];
             }
         }
-
-        const Reduced = struct { d: []T, e: []T, v: []T, tau: []T };
-
-        /// d and e get the diagonals, row k of v reflector k, which begins at k + 1.
-        fn reduce(a: []T, to: Reduced, work: []T) void {
-            const n = to.d.len;
-            var before: ?Update = null;
-            for (0..n) |k| {
-                const row = a[k * n ..][0..n];
-                if (before) |by| by.take(row, k, k);
-                to.d[k] = row[k];
-                if (k + 1 == n) break;
-                const v = to.v[k * n ..][0..n];
-                @memset(v[0 .. k + 1], 0);
-                @memcpy(v[k + 1 ..], row[k + 1 ..]);
-                const made = Math.reflector(v[k + 1 ..]);
-                to.e[k] = made.beta;
-                to.tau[k] = made.tau;
-                // Two places for w in turn: the one before is still read.
-                const w = work[(k & 1) * n ..][0..n];
-                for (k + 1..n) |i| {
-                    const own = a[i * n ..][0..n];
-                    if (before) |by| by.take(own, i, k + 1);
-                    w[i] = made.tau * Math.dot(own[k + 1 ..], v.ptr + k + 1);
-                }
-                const along = Math.dot(w[k + 1 ..], v.ptr + k + 1);
-                Math.addScaled(w[k + 1 ..], -made.tau / 2 * along, v.ptr + k + 1);
-                before = .{ .v = v.ptr, .w = w.ptr };
-            }
-            to.e[n - 1] = 0;
-            to.tau[n - 1] = 0;
-        }
-
-        /// A -= v w' + w v'
-        const Update = struct {
-            v: [*]const T,
-            w: [*]const T,
-
-            inline fn take(by: Update, row: []T, i: usize, start: usize) void {
-                const v_own: Math.V = @splat(-by.v[i]);
-                const w_own: Math.V = @splat(-by.w[i]);
-                var j = start;
-                while (j + 16 <= row.len) : (j += 16) {
-                    const once = Math.fma(v_own, Math.load(by.w + j), Math.load(row.ptr + j));
-                    Math.store(row.ptr + j, Math.fma(w_own, Math.load(by.v + j), once));
-                }
-                while (j < row.len) : (j += 1) {
-                    const once = gemm.fma(T, v_own[0], by.w[j], row[j]);
-                    row[j] = gemm.fma(T, w_own[0], by.v[j], once);
-                }
-            }
-        };
 
         fn diagonalize(d: []T, e: []T, on_basis: *rotations.Rotations(T)) bool {
             const n = d.len;
