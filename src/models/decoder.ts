@@ -12,7 +12,6 @@
 import type { Graph, Storage, Value, Weight } from "../graph/index.ts";
 import type { ActivationName } from "../native/index.ts";
 import {
-  Activations,
   attend,
   type CacheShape,
   cacheOfLayer,
@@ -20,7 +19,6 @@ import {
   type Places,
   type Projection,
   project,
-  projectTogether,
   type RopeSettings,
   rmsNorm,
 } from "../nn/index.ts";
@@ -133,8 +131,11 @@ export class Decoder {
     const { headCount, groupCount, headWidth } = this.config;
     const normed = rmsNorm(graph, x, layer.attentionNorm);
     tap("input_layernorm", normed);
-    const input = new Activations(graph, normed);
-    const [q, k, v] = projectTogether(input, [layer.q, layer.k, layer.v]) as [Value, Value, Value];
+    const [q, k, v] = [layer.q, layer.k, layer.v].map((one) => project(graph, normed, one)) as [
+      Value,
+      Value,
+      Value,
+    ];
     tap("q_proj", q);
     tap("k_proj", k);
     tap("v_proj", v);
@@ -149,7 +150,7 @@ export class Decoder {
     });
     const inner = layer.attentionSubNorm ? rmsNorm(graph, mixed, layer.attentionSubNorm) : mixed;
     tap("o_proj_input", inner);
-    const y = project(new Activations(graph, inner), layer.o);
+    const y = project(graph, inner, layer.o);
     tap("o_proj", y);
     return graph.one("add", [x, y]);
   }
@@ -157,8 +158,10 @@ export class Decoder {
   #feedForward(graph: Graph, x: Value, { layer, tap }: LayerContext): Value {
     const normed = rmsNorm(graph, x, layer.feedForwardNorm);
     tap("post_attention_layernorm", normed);
-    const input = new Activations(graph, normed);
-    const [gate, up] = projectTogether(input, [layer.gate, layer.up]) as [Value, Value];
+    const [gate, up] = [layer.gate, layer.up].map((one) => project(graph, normed, one)) as [
+      Value,
+      Value,
+    ];
     tap("gate_proj", gate);
     tap("up_proj", up);
     const mixed = graph.one("gated_activation", [gate, up], {
@@ -168,7 +171,7 @@ export class Decoder {
       ? rmsNorm(graph, mixed, layer.feedForwardSubNorm)
       : mixed;
     tap("down_proj_input", inner);
-    const y = project(new Activations(graph, inner), layer.down);
+    const y = project(graph, inner, layer.down);
     tap("down_proj", y);
     return graph.one("add", [x, y]);
   }

@@ -8,12 +8,5 @@ export {
   cacheSize,
   type Places,
 } from "./attention.ts";
-export {
-  Activations,
-  type Norm,
-  type Projection,
-  project,
-  projectTogether,
-  rmsNorm,
-} from "./projection.ts";
+export { type Norm, type Projection, project, rmsNorm } from "./projection.ts";
 export { type Llama3Scaling, type RopeSettings, ropeFrequencies } from "./rope.ts";

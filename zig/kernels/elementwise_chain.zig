@@ -194,6 +194,14 @@ fn resolve(task: *const Task, parts: *[step_count_max]Part) usize {
     return count;
 }
 
+comptime {
+    for (.{ elementwise.Operation, unary.Function }) |Family| {
+        for (@typeInfo(Family).@"enum".fields) |field| {
+            if (!@hasField(ChainOp, field.name)) @compileError("no chain takes " ++ field.name);
+        }
+    }
+}
+
 const op_count = @typeInfo(ChainOp).@"enum".fields.len;
 const computed = [_]type{ f32, f64, i32 };
 

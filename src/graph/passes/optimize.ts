@@ -7,6 +7,7 @@ import type { Node } from "../value.ts";
 import { dropDead } from "./dead.ts";
 import { writeDirectly } from "./direct.ts";
 import { fuseElementwise } from "./elementwise.ts";
+import { joinProducts } from "./neighbours.ts";
 import { fuseNormQuantize } from "./norm-quantize.ts";
 import { rematerialize } from "./rematerialize.ts";
 import { fuseResidual } from "./residual.ts";
@@ -24,6 +25,7 @@ export function optimize(
   options: OptimizeOptions = {},
 ): Node[] {
   let current = shareEqual(dropDead(nodes, feedbacks), feedbacks);
+  current = joinProducts(current, feedbacks);
   current = fuseNormQuantize(current, feedbacks);
   current = fuseResidual(current, feedbacks);
   if (options.rematerialize) current = rematerialize(current, feedbacks);
