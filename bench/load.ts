@@ -2,11 +2,12 @@
  * How near is loading a model to reading its bytes once?
  *
  *   bun bench/load.ts [--geometry 2b4t|110m] [--type TQ2_0|TQ1_0|hf] [--packing tile2|tile3]
- *      [--precision fast|exact] [--threads N] [--rounds N] [--cold] [--folder F] [--json] [--smoke]
+ *      [--precision fast|exact] [--threads N] [--rounds N] [--cold] [--ready] [--folder F] [--json]
+ *      [--smoke]
  *
- * By default 2b4t as TQ2_0 and as a Hugging Face folder. Reading is that of all bytes into one
- * buffer, and into memory for all of them; then the load, and its parts alone, which go on side by
- * side in it: processes in turns, medians with half the spread. --cold: with the files dropped.
+ * Reading is that of all bytes into one buffer, and into memory for all of them; then the load, and
+ * its parts alone: processes in turns, medians with half the spread. --cold: with the files dropped
+ * from the system's memory; --ready: with memory that the machine has at hand.
  */
 import { readdirSync, statSync } from "node:fs";
 import { homedir } from "node:os";
@@ -37,12 +38,13 @@ const { values } = parseArgs({
     threads: { type: "string", default: "0" },
     rounds: { type: "string", default: "5" },
     cold: { type: "boolean", default: false },
+    ready: { type: "boolean", default: false },
     folder: { type: "string", default: join(homedir(), ".cache", "bitnet-bun", "bench") },
     json: { type: "boolean", default: false },
     smoke: { type: "boolean", default: false },
   },
 });
-const { smoke, json, cold, folder } = values;
+const { smoke, json, cold, ready, folder } = values;
 const threads = readThreads(values.threads);
 const geometry = smoke ? "smoke" : oneOf("geometry", ["2b4t", "110m"]);
 const packing: TernaryLayout = oneOf("packing", ["tile2", "tile3"]);
@@ -64,7 +66,7 @@ interface LoadResult {
 const results: LoadResult[] = [];
 for (const type of values.type) results.push(await measureModel(type));
 const machine = describeMachine(threads);
-if (json) console.log(JSON.stringify({ machine, cold, packing, precision, results }));
+if (json) console.log(JSON.stringify({ machine, cold, ready, packing, precision, results }));
 else console.log(`${results.map(describe).join("\n\n")}\n\n${formatMachine(machine)}`);
 
 function oneOf<Name extends string>(
@@ -82,7 +84,7 @@ async function measureModel(type: string): Promise<LoadResult> {
   const files = statSync(path).isDirectory()
     ? readdirSync(path).map((name) => join(path, name))
     : [path];
-  const request = { path, files, packing, precision, threads };
+  const request = { path, files, packing, precision, threads, ready };
   let peakBytes = 0;
   const measured = await measureRounds(
     Object.fromEntries(
@@ -136,9 +138,10 @@ async function ask(request: LoadRequest): Promise<LoadAnswer> {
 }
 
 function describe({ model, fileBytes, seconds, timesReading, peakBytes }: LoadResult): string {
+  const conditions = `${cold ? ", cold" : ""}${ready ? ", memory ready" : ""}`;
   const rows = tasks.map((task) => [task, formatSummary(seconds[task]!, 1e-3)]);
   return [
-    `${model}, ${(fileBytes / 1e6).toFixed(0)} MB, ${packing}, ${precision}${cold ? ", cold" : ""}`,
+    `${model}, ${(fileBytes / 1e6).toFixed(0)} MB, ${packing}, ${precision}${conditions}`,
     formatTable(["what", "ms"], rows),
     `a load takes ${timesReading.toFixed(2)} times the reading, ` +
       `at most ${(peakBytes / 2 ** 20).toFixed(0)} MiB`,

@@ -8,7 +8,7 @@ import { kindOf } from "./files.ts";
 import {
   ifPresent,
   isObject,
-  readJson,
+  parseJson,
   readJsonObject,
   readText,
   textBytesMax,
@@ -38,6 +38,7 @@ export async function openHfFolder(
   const config = await readJsonObject(join(folder, hfNames.config), textBytesMax.config);
   const weights = await readWeights(folder, options);
   options.signal?.throwIfAborted();
+  const tokenizer = await readTokenizer(folder);
   return {
     format: "safetensors",
     path: folder,
@@ -45,6 +46,21 @@ export async function openHfFolder(
     generationConfig: (await readObjectIfPresent(folder, "generationConfig")) ?? {},
     ...weights,
     ...(await readTexts(folder)),
+    get tokenizerJson() {
+      return tokenizer();
+    },
+  };
+}
+
+/** Its text is read at once, and parsed when it is asked for first: it is the largest by far. */
+async function readTokenizer(folder: string): Promise<() => unknown> {
+  const path = join(folder, hfNames.tokenizer);
+  let text = await ifPresent(path, () => readText(path, textBytesMax.tokenizer));
+  let json: unknown;
+  return () => {
+    if (text !== undefined) json = parseJson(path, text);
+    text = undefined;
+    return json;
   };
 }
 
@@ -161,20 +177,15 @@ function checkShardName(indexPath: string, tensor: string, shardName: unknown): 
   return shardName;
 }
 
-type Texts = Pick<HfCheckpoint, "tokenizerJson" | "tokenizerConfig" | "chatTemplate">;
+type Texts = Pick<HfCheckpoint, "tokenizerConfig" | "chatTemplate">;
 
 async function readTexts(folder: string): Promise<Texts> {
-  const tokenizerPath = join(folder, hfNames.tokenizer);
-  const tokenizerJson = await ifPresent(tokenizerPath, () =>
-    readJson(tokenizerPath, textBytesMax.tokenizer),
-  );
   const tokenizerConfig = await readObjectIfPresent(folder, "tokenizerConfig");
   const templatePath = join(folder, hfNames.chatTemplate);
   const chatTemplate =
     (await ifPresent(templatePath, () => readText(templatePath, textBytesMax.config))) ??
     templateOf(join(folder, hfNames.tokenizerConfig), tokenizerConfig?.chat_template);
   return {
-    ...(tokenizerJson !== undefined && { tokenizerJson }),
     ...(tokenizerConfig !== undefined && { tokenizerConfig }),
     ...(chatTemplate !== undefined && { chatTemplate }),
   };

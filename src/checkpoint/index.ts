@@ -2,7 +2,7 @@
 export { type BlockShape, blockShapes, i2sTailBytes } from "./dtypes.ts";
 export { type GgufContent, type GgufField, writeGguf } from "./gguf-writer.ts";
 export { type NpyContent, type NpyEntry, readNpy, writeNpy } from "./npy.ts";
-export { openCheckpoint, readTensorBytes } from "./open.ts";
+export { openCheckpoint, readTensorBytes, TensorReader } from "./open.ts";
 export { writeFileWhole } from "./output-file.ts";
 export { packingMetadata } from "./packed-tensors.ts";
 export { readSafetensors } from "./safetensors.ts";

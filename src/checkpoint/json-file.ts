@@ -28,7 +28,11 @@ export async function readText(path: string, bytesMax: number): Promise<string> 
 
 /** @throws BitNetError as `readText`, and checkpoint/broken-json */
 export async function readJson(path: string, bytesMax: number): Promise<unknown> {
-  const text = await readText(path, bytesMax);
+  return parseJson(path, await readText(path, bytesMax));
+}
+
+/** What a file's text says. @throws BitNetError checkpoint/broken-json */
+export function parseJson(path: string, text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch (cause) {

@@ -37,20 +37,43 @@ export async function openCheckpoint(path: string, options: OpenOptions = {}): P
  */
 export async function readTensorBytes(
   entry: TensorEntry,
-  range: { start: number; end: number } = { start: 0, end: entry.bytes },
+  range?: { start: number; end: number },
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const { start, end } = range;
-  const isInside =
-    Number.isSafeInteger(start) && Number.isSafeInteger(end) && start >= 0 && start <= end;
-  if (!isInside || end > entry.bytes) {
-    refuse("checkpoint/out-of-range", {
-      file: entry.file,
-      expected: `a range within the ${entry.bytes} bytes of ${entry.name}`,
-      got: `[${start}, ${end})`,
-    });
+  await using reader = new TensorReader();
+  return await reader.bytes(entry, range);
+}
+
+/** Reads of many tensors, which open each file once. */
+export class TensorReader implements AsyncDisposable {
+  readonly #files = new Map<string, Promise<InputFile>>();
+
+  /** As `readTensorBytes`. */
+  async bytes(
+    entry: TensorEntry,
+    { start, end } = { start: 0, end: entry.bytes },
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const isInside =
+      Number.isSafeInteger(start) && Number.isSafeInteger(end) && start >= 0 && start <= end;
+    if (!isInside || end > entry.bytes) {
+      refuse("checkpoint/out-of-range", {
+        file: entry.file,
+        expected: `a range within the ${entry.bytes} bytes of ${entry.name}`,
+        got: `[${start}, ${end})`,
+      });
+    }
+    let opening = this.#files.get(entry.file);
+    if (!opening) {
+      opening = InputFile.open(entry.file);
+      this.#files.set(entry.file, opening);
+    }
+    return (await opening).read(entry.offset + start, entry.offset + end);
   }
-  await using file = await InputFile.open(entry.file);
-  return await file.read(entry.offset + start, entry.offset + end);
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const opened of await Promise.allSettled(this.#files.values())) {
+      if (opened.status === "fulfilled") await opened.value[Symbol.asyncDispose]();
+    }
+  }
 }
 
 async function openFolder(folder: string, options: OpenOptions): Promise<Checkpoint> {

@@ -60,7 +60,8 @@ export interface HfCheckpoint {
   /** Empty when the folder has no generation_config.json. */
   generationConfig: Record<string, unknown>;
   tensors: Map<string, TensorEntry>;
-  tokenizerJson?: unknown;
+  /** Parsed when it is asked for first, which throws `checkpoint/broken-json`. */
+  readonly tokenizerJson?: unknown;
   tokenizerConfig?: Record<string, unknown>;
   chatTemplate?: string;
   /** Sizes of all weight files together. */

@@ -2,7 +2,7 @@
  * From an opened checkpoint to a decoder: checks every tensor against the configuration, packs the
  * matrices, keeps the embedding in place, and says how far it is.
  */
-import type { Checkpoint, TensorEntry } from "../checkpoint/index.ts";
+import { type Checkpoint, type TensorEntry, TensorReader } from "../checkpoint/index.ts";
 import type { TernaryLayout, Weight } from "../graph/index.ts";
 import type { ActivationName } from "../native/index.ts";
 import { type Norm, type Projection, ropeFrequencies } from "../nn/index.ts";
@@ -68,7 +68,8 @@ export async function loadDecoder(
   const { int8Head = false, packing = "tile2" } = options;
   const store = new WeightStore(storeSize(plan, { int8Head, packing }));
   try {
-    const loading = new Loading({ checkpoint, plan, tensors, store, packing, options });
+    await using reader = new TensorReader();
+    const loading = new Loading({ checkpoint, plan, tensors, reader, store, packing, options });
     const weights = await loading.all();
     const { ternaryCount, denseCount } = loading;
     return {
@@ -88,6 +89,7 @@ interface LoadingParts {
   checkpoint: Checkpoint;
   plan: ModelPlan;
   tensors: TensorTable;
+  reader: TensorReader;
   store: WeightStore;
   packing: TernaryLayout;
   options: LoadDecoderOptions;
@@ -211,7 +213,8 @@ class Loading {
     const { store, tensors } = this.parts;
     const { weight } = projection;
     const entry = tensors.find(`${base}.weight`)!;
-    const scale = await readTernary({ ...this.parts, packer }, base, weight);
+    const source = { ...this.parts, packer };
+    const scale = await readTernary(source, base, weight);
     this.#progress(entry.bytes);
     if (scale === null) {
       const expanding = this.#expanding.then(() => this.#dense(entry));
@@ -252,7 +255,7 @@ class Loading {
     const { store } = this.parts;
     const vector = store.allocate(entry.shape, "f32");
     this.#vectors.push(async () => {
-      const values = await readFloats(entry);
+      const values = await readFloats(entry, this.parts.reader);
       requireFinite(entry, values.find((value) => !Number.isFinite(value)) ?? 0);
       store.fill(vector, values);
     });

@@ -26,8 +26,10 @@ import { ReadAhead } from "./read-ahead.ts";
 import { plainFloats } from "./store.ts";
 import { Workbench } from "./workbench.ts";
 
-/** Rows that the int8 head is quantized by at a time. */
-const headRows = 4096;
+/** Bytes of the head that are quantized at a time: they stay in the last of today's caches. */
+const headPieceBytes = 8 << 20;
+/** Rows of a piece are a multiple of it: what is made of them begins at aligned places. */
+const headRowStep = 16;
 
 const blockLayouts: Partial<Record<StoredDType, LayoutName>> = {
   Q8_0: "q8_0",
@@ -53,7 +55,10 @@ export class Packer implements Disposable {
     this.#ahead = ahead;
   }
 
-  /** Decodes stored ternary codes into `to`; returns the scales the format carries. */
+  /**
+   * Decodes stored ternary codes into `to`; returns the scales the format carries, which hold until
+   * the next call.
+   */
   async unpack(entry: TensorEntry, layout: LayoutName, to: Weight): Promise<Float32Array> {
     const [rows, cols] = to.shape as [number, number];
     const blocks = layout.startsWith("tq") ? (rows * cols) / 256 : 1;
@@ -68,7 +73,7 @@ export class Packer implements Disposable {
       },
     );
     await this.#run(program, entry, { scales, packed: to });
-    return new Float32Array(scales.bytes(0, blocks * 4).slice().buffer);
+    return new Float32Array(scales.bytes(0, blocks * 4).buffer, 0, blocks);
   }
 
   /**
@@ -153,8 +158,10 @@ export class Packer implements Disposable {
     const dtype = plainFloats[entry.dtype] ?? "f32";
     const layout = blockLayouts[entry.dtype] ?? "strided";
     const runs: Promise<number>[] = [];
-    for (let start = 0; start < rows; start += headRows) {
-      const count = Math.min(headRows, rows - start);
+    const fitting = Math.floor(headPieceBytes / rowSize / headRowStep);
+    const pieceRows = headRowStep * Math.max(1, fitting);
+    for (let start = 0; start < rows; start += pieceRows) {
+      const count = Math.min(pieceRows, rows - start);
       const part = { ...entry, offset: entry.offset + start * rowSize, bytes: count * rowSize };
       const program = this.#bench.program(`int8 ${dtype} ${layout} ${count} ${cols}`, (graph) => {
         const source = graph.state("staging", count * rowSize);

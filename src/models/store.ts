@@ -2,7 +2,12 @@
  * Where a model's weights live: one region that packed matrices, scales and norms are placed in one
  * behind the other, and the checkpoint's files, mapped, for tensors that are used in place.
  */
-import { readTensorBytes, type StoredDType, type TensorEntry } from "../checkpoint/index.ts";
+import {
+  readTensorBytes,
+  type StoredDType,
+  type TensorEntry,
+  type TensorReader,
+} from "../checkpoint/index.ts";
 import { BitNetError } from "../errors/index.ts";
 import { type Weight, weightSize } from "../graph/index.ts";
 import { convert, MappedFile, type PlainDType } from "../memory/index.ts";
@@ -137,10 +142,10 @@ export function expandedSize({ shape }: TensorEntry): number {
   return weightSize({ dtype: "f16", layout: "strided", shape });
 }
 
-/** A tensor as f32. @throws BitNetError `models/unexpected-dtype` */
-export async function readFloats(entry: TensorEntry): Promise<Float32Array> {
+/** A tensor as f32, read by a reader that is open. @throws BitNetError `models/unexpected-dtype` */
+export async function readFloats(entry: TensorEntry, reader?: TensorReader): Promise<Float32Array> {
   const count = entry.shape.reduce((product, extent) => product * extent, 1);
-  const bytes = await readTensorBytes(entry);
+  const bytes = await (reader ? reader.bytes(entry) : readTensorBytes(entry));
   const plain = plainFloats[entry.dtype];
   if (plain) return (await convert(bytes, { from: plain, to: "f32", count })).data;
   if (entry.dtype === "TQ1_0" || entry.dtype === "TQ2_0") {

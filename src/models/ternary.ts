@@ -2,7 +2,7 @@
  * How the matrices of a checkpoint become ternary, by the scheme of its family: codes that are
  * stored are decoded, floats are quantized, and what is not ternary with one scale stays dense.
  */
-import type { Checkpoint, TensorEntry } from "../checkpoint/index.ts";
+import type { Checkpoint, TensorEntry, TensorReader } from "../checkpoint/index.ts";
 import { BitNetError } from "../errors/index.ts";
 import type { Weight } from "../graph/index.ts";
 import type { LayoutName } from "../native/index.ts";
@@ -16,6 +16,8 @@ export interface TernarySource {
   plan: ModelPlan;
   tensors: TensorTable;
   packer: Packer;
+  /** For scales; without it the file is opened for each. */
+  reader?: TensorReader;
 }
 
 /**
@@ -76,9 +78,9 @@ async function readStored(
   return plan.scheme.scaleMultiplies ? stored : Math.fround(1 / stored);
 }
 
-async function readScale({ tensors }: TernarySource, base: string): Promise<number> {
+async function readScale({ tensors, reader }: TernarySource, base: string): Promise<number> {
   const entry = tensors.get(`${base}.weight_scale`, [1]);
-  const [stored] = await readFloats(entry);
+  const [stored] = await readFloats(entry, reader);
   if (stored !== undefined && Number.isFinite(stored) && stored > 0) return stored;
   throw new BitNetError(
     "models/bad-scale",

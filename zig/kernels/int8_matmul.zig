@@ -134,10 +134,13 @@ pub const TestPlanes = struct {
             .centre = try gpa.alloc(f32, rows),
             .spread = try gpa.alloc(f32, rows),
         };
-        for (0..blocks * block_rows) |row| {
-            const w = if (row < rows) codes[row * columns ..][0..columns] else &.{};
-            quantize_nibbles.packRow(row, w, &packed_planes.high, &packed_planes.low);
-            if (row >= rows) continue;
+        for (0..blocks) |block| {
+            const rest = codes[block * block_rows * columns ..];
+            const of_block = rest[0..@min(rest.len, block_rows * columns)];
+            quantize_nibbles.packBlock(block, of_block, &packed_planes.high, &packed_planes.low);
+        }
+        for (0..rows) |row| {
+            const w = codes[row * columns ..][0..columns];
             packed_planes.centre[row], packed_planes.spread[row] = quantize_nibbles.measure(w);
         }
         return packed_planes;

@@ -14,10 +14,11 @@ const View = @import("task.zig").View;
 
 const Line = @Vector(planes.line_size, u8);
 
-/// Nibbles counted at a time; a square of one fits a byte.
+/// Nibbles counted at a time, in sixteen bits for so many turns: squares are 225 at most.
 const count_width = 32;
+const count_turns = 256;
 const Bytes = @Vector(count_width, u8);
-const Counts = @Vector(count_width, u32);
+const Counts = @Vector(count_width, u16);
 
 const levels = 127;
 /// Blocks handed out at a time.
@@ -26,38 +27,49 @@ const grain = 64;
 pub fn run(task: *const Task) callconv(.c) void {
     const x = task.in(0);
     const rows: usize = x.dims[0];
+    const columns: usize = x.dims[1];
     const decoded: *quantize_rows.Piece = @ptrCast(task.scratch);
-    const codes: []i8 = @ptrCast(task.scratch[@sizeOf(quantize_rows.Piece)..][0..x.dims[1]]);
-    std.debug.assert(@sizeOf(quantize_rows.Piece) + codes.len <= task.scratch_size);
+    const codes: []i8 = @ptrCast(task.scratch[@sizeOf(quantize_rows.Piece)..task.scratch_size]);
+    std.debug.assert(planes.block_rows * columns <= codes.len);
     const a = task.out(2).ptr(f32)[0..rows];
     const centre = task.out(3).ptr(f32)[0..rows];
     const spread = task.out(4).ptr(f32)[0..rows];
     var units = task.units((rows + planes.block_rows - 1) / planes.block_rows, grain);
     while (units.next()) |range| {
-        const end = range.end * planes.block_rows;
-        for (range.start * planes.block_rows..end) |row| {
-            if (row < rows) a[row] = quantize_rows.quantizeRow(i8, x, row, codes, levels, decoded);
-            packRow(row, if (row < rows) codes else &.{}, task.out(0), task.out(1));
-            if (row < rows) centre[row], spread[row] = measure(codes);
+        for (range.start..range.end) |block| {
+            const first = block * planes.block_rows;
+            const count = @min(planes.block_rows, rows - first);
+            for (first..first + count, 0..) |row, index| {
+                const w = codes[index * columns ..][0..columns];
+                a[row] = quantize_rows.quantizeRow(i8, x, row, w, levels, decoded);
+                centre[row], spread[row] = measure(w);
+            }
+            packBlock(block, codes[0 .. count * columns], task.out(0), task.out(1));
         }
     }
 }
 
-/// Writes one row of both planes; columns that `w` has not hold weights of 0.
-pub fn packRow(row: usize, w: []const i8, high: *const View, low: *const View) void {
-    const chunks = planes.chunksOf(high.dims[1]);
+/// Writes a block of both planes from the codes of its rows, one after the other, from the first
+/// byte to the last; rows and columns that are not there hold weights of 0.
+pub fn packBlock(block: usize, codes: []const i8, high: *const View, low: *const View) void {
+    const columns: usize = high.dims[1];
+    const chunks = planes.chunksOf(columns);
     const zeros: [planes.chunk_columns]i8 = @splat(0);
+    var at = block * chunks * planes.chunk_size;
     for (0..chunks) |chunk| {
-        const column = @min(chunk * planes.chunk_columns, w.len);
-        const rest = w[column..];
-        const block = (row / planes.block_rows * chunks + chunk) * planes.block_rows;
-        const at = (block + row % planes.block_rows) * planes.line_size;
-        if (rest.len >= zeros.len) {
-            packLine(rest[0..zeros.len], high.data + at, low.data + at);
-        } else {
-            var padded = zeros;
-            @memcpy(padded[0..rest.len], rest);
-            packLine(&padded, high.data + at, low.data + at);
+        const column = chunk * planes.chunk_columns;
+        const count = @min(planes.chunk_columns, columns - column);
+        for (0..planes.block_rows) |r| {
+            const start = r * columns + column;
+            const w = codes[@min(start, codes.len)..][0..if (start < codes.len) count else 0];
+            if (w.len == zeros.len) {
+                packLine(w[0..zeros.len], high.data + at, low.data + at);
+            } else {
+                var padded = zeros;
+                @memcpy(padded[0..w.len], w);
+                packLine(&padded, high.data + at, low.data + at);
+            }
+            at += planes.line_size;
         }
     }
 }
@@ -77,16 +89,23 @@ inline fn packLine(w: *const [planes.chunk_columns]i8, high: [*]u8, low: [*]u8) 
 
 /// Centre and spread of the low nibbles of a row, from integer sums.
 pub fn measure(w: []const i8) struct { f32, f32 } {
-    var sums: Counts = @splat(0);
-    var squares_of: Counts = @splat(0);
+    var sum: u64 = 0;
+    var squares: u64 = 0;
     var at: usize = 0;
-    while (at + count_width <= w.len) : (at += count_width) {
-        const low = @as(Bytes, @bitCast(w[at..][0..count_width].*)) & @as(Bytes, @splat(15));
-        sums += low;
-        squares_of += low * low;
+    while (at + count_width <= w.len) {
+        var sums: Counts = @splat(0);
+        var squares_of: Counts = @splat(0);
+        const turns = @min(count_turns, (w.len - at) / count_width);
+        for (0..turns) |_| {
+            const bytes: Bytes = @bitCast(w[at..][0..count_width].*);
+            const low: Counts = bytes & @as(Bytes, @splat(15));
+            sums += low;
+            squares_of += low * low;
+            at += count_width;
+        }
+        sum += totalOf(sums);
+        squares += totalOf(squares_of);
     }
-    var sum: u64 = @reduce(.Add, sums);
-    var squares: u64 = @reduce(.Add, squares_of);
     for (w[at..]) |weight| {
         const low: u64 = @as(u8, @bitCast(weight)) & 15;
         sum += low;
@@ -96,6 +115,11 @@ pub fn measure(w: []const i8) struct { f32, f32 } {
     const variance: f64 = @floatFromInt(w.len * squares - sum * sum);
     const mean = @as(f64, @floatFromInt(sum)) / count;
     return .{ @floatCast(mean), @floatCast(@sqrt(variance) / count) };
+}
+
+/// All of some counts, which may be more than sixteen bits hold.
+fn totalOf(counts: Counts) u64 {
+    return @reduce(.Add, @as(@Vector(count_width, u32), counts));
 }
 
 const testing = @import("testing.zig");

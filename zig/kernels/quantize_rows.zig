@@ -61,6 +61,13 @@ pub fn quantizeRow(
         // A row of one piece is decoded already.
         if (q.len > piece_count) piece = pieceOf(x, index, start, decoded);
         var i: usize = 0;
+        while (i + together <= piece.len) : (i += together) {
+            inline for (0..together / lanes.width) |part| {
+                const at = i + part * lanes.width;
+                const values = lanes.load(f32, piece.ptr + at);
+                storeQuantized(T, q.ptr + start + at, values, a, levels, lanes.width);
+            }
+        }
         while (i < piece.len) : (i += lanes.width) {
             const left = piece.len - i;
             const values = lanes.loadUpTo(f32, piece.ptr + i, left);
@@ -69,6 +76,9 @@ pub fn quantizeRow(
     }
     return a;
 }
+
+/// Elements whose work does not wait for each other.
+const together = 4 * lanes.width;
 
 /// Columns `start..` of a row: in place where they are aligned f32, else decoded.
 fn pieceOf(x: *const View, index: usize, start: usize, decoded: *Piece) []const f32 {
@@ -81,8 +91,16 @@ fn pieceOf(x: *const View, index: usize, start: usize, decoded: *Piece) []const 
 }
 
 fn magnitude(x: []const f32, so_far: lanes.F32) lanes.F32 {
-    var largest = so_far;
+    var parts: [together / lanes.width]lanes.F32 = @splat(lanes.zero);
     var i: usize = 0;
+    while (i + together <= x.len) : (i += together) {
+        inline for (&parts, 0..) |*part, index| {
+            const values = lanes.load(f32, x.ptr + i + index * lanes.width);
+            part.* = lanes.max(@abs(values), part.*);
+        }
+    }
+    var largest = so_far;
+    inline for (parts) |part| largest = lanes.max(part, largest);
     while (i < x.len) : (i += lanes.width) {
         largest = lanes.max(@abs(lanes.loadUpTo(f32, x.ptr + i, x.len - i)), largest);
     }

@@ -64,14 +64,15 @@ const HfRows = struct {
 
 /// One pair of bits of every byte.
 fn unpackPairs(source: []const u8, shift: usize, codes: []u8) void {
-    const width = 32;
-    const Bytes = @Vector(width, u8);
-    const three: Bytes = @splat(3);
     const amount: u3 = @intCast(shift);
     var i: usize = 0;
-    while (i + width <= source.len) : (i += width) {
-        const bytes: Bytes = source[i..][0..width].*;
-        codes[i..][0..width].* = (bytes >> @splat(amount)) & three;
+    inline for (.{ 64, 32 }) |width| {
+        const Bytes = @Vector(width, u8);
+        const three: Bytes = @splat(3);
+        while (i + width <= source.len) : (i += width) {
+            const bytes: Bytes = source[i..][0..width].*;
+            codes[i..][0..width].* = (bytes >> @splat(amount)) & three;
+        }
     }
     for (source[i..], codes[i..]) |byte, *code| code.* = (byte >> amount) & 3;
 }
