@@ -186,4 +186,32 @@ export const faults: Fault[] = [
     replace: "survivors(task, &row, unit);",
     tests: ["graph/head-kernels.test.ts"],
   },
+  {
+    name: "a chain reads what changes before its end",
+    file: "src/graph/passes/elementwise.ts",
+    find: "if (writers.some((writer) => writer > index && writer < this.last)) return false;",
+    replace: "",
+    tests: ["graph/elementwise-chain.test.ts"],
+  },
+  {
+    name: "a chain takes one operand for the other",
+    file: "zig/kernels/elementwise_chain.zig",
+    find: ".x = .{ places[part.x[0]], places[part.x[1]], places[part.x[2]] },",
+    replace: ".x = .{ places[part.x[1]], places[part.x[0]], places[part.x[2]] },",
+    tests: ["graph/elementwise-chain.test.ts"],
+  },
+  {
+    name: "what is computed again reads what has changed meanwhile",
+    file: "src/graph/passes/rematerialize.ts",
+    find: "return writes.some((index) => index > after && index < before);",
+    replace: "return writes.length > before + after;",
+    tests: ["graph/rematerialize.test.ts"],
+  },
+  {
+    name: "what read a joined product reads the first one",
+    file: "src/graph/passes/neighbours.ts",
+    find: "const at = Math.floor(element / width) * total + start + (element % width);",
+    replace: "const at = Math.floor(element / width) * total + (element % width);",
+    tests: ["graph/neighbours.test.ts"],
+  },
 ];

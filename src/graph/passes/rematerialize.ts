@@ -1,8 +1,9 @@
 /**
  * Values that are cheap to make again and wait long for their next reader are dropped, and computed
  * once more just before it: in gradients, what the forward part leaves to the backward part. Each
- * turn looks where most memory is in use, and drops the value there that costs least for its size.
- * The bits are the same; the work grows by half at most.
+ * turn looks where most memory is in use, and drops the value there that costs least for its size,
+ * or several that one value they are made of stands for. The bits are the same; the work grows by
+ * half at most.
  */
 import { isChainOp } from "../chain.ts";
 import { workOf } from "../ops.ts";
@@ -22,10 +23,16 @@ interface Life {
 }
 
 /** A value to drop, and what makes it again before the instruction at `before`. */
-interface Candidate {
+interface Drop {
   storage: Storage;
   before: number;
   repeats: readonly Node[];
+}
+
+/** Values to drop together, and the bytes that this saves while most memory is in use. */
+interface Candidate {
+  drops: Drop[];
+  gain: number;
   work: number;
 }
 
@@ -38,9 +45,11 @@ export function rematerialize(nodes: readonly Node[], feedbacks: readonly Feedba
     const uses = new Uses(current, fused);
     const best = uses.candidates(kept).reduce<Candidate | undefined>(cheaper, undefined);
     if (!best || best.work > workLeft) break;
-    const next = repeated(current, best);
+    // The last ones first: what stands before them keeps its index.
+    const drops = best.drops.toSorted((a, b) => b.before - a.before);
+    const next = drops.reduce(repeated, current);
     if (new Uses(next, fused).peak > uses.peak) {
-      kept.add(best.storage);
+      for (const { storage } of drops) kept.add(storage);
       continue;
     }
     workLeft -= best.work;
@@ -59,7 +68,7 @@ function fusedValues(nodes: readonly Node[], feedbacks: readonly FeedbackLink[])
 
 function cheaper(best: Candidate | undefined, other: Candidate): Candidate {
   if (!best) return other;
-  return other.work * best.storage.size < best.work * other.storage.size ? other : best;
+  return other.work * best.gain < best.work * other.gain ? other : best;
 }
 
 /** Lives of all values in a list of instructions, and the memory in use at each. */
@@ -97,24 +106,54 @@ class Uses {
   /** Values that wait while most memory is in use, and that cheap instructions can make again. */
   candidates(kept: ReadonlySet<Storage>): Candidate[] {
     const found: Candidate[] = [];
+    const sharing = new Map<Storage, Candidate>();
     for (const [storage, { writes, reads: readAt }] of this.#lives) {
       if (storage.kind !== "arena" || kept.has(storage) || this.fused.has(storage)) continue;
       if (writes[0]! >= this.at) continue;
       const before = readAt.find((index) => index >= this.at);
       if (before === undefined || before === this.at) continue;
       const repeats: Node[] = [];
-      if (!this.#collect(storage, before, repeats)) continue;
-      const work = repeats.reduce((sum, node) => sum + workOf(node), 0);
-      found.push({ storage, before, repeats, work });
+      if (this.#collect(storage, before, repeats)) {
+        const work = repeats.reduce((sum, node) => sum + workOf(node), 0);
+        found.push({ drops: [{ storage, before, repeats }], gain: storage.size, work });
+      } else {
+        this.#share({ storage, before, repeats: [this.nodes[writes[0]!]!] }, sharing);
+      }
     }
-    return found;
+    return [...found, ...[...sharing.values()].filter(({ gain }) => gain > 0)];
+  }
+
+  /** Adds a value to those that could be made again if one operand of theirs were kept instead. */
+  #share(drop: Drop, sharing: Map<Storage, Candidate>): void {
+    const [node] = drop.repeats;
+    if (!isRepeatable(node!) || this.#life(drop.storage).writes.length !== 1) return;
+    const at = this.#life(drop.storage).writes[0]!;
+    const gone = new Set<Storage>();
+    for (const { storage } of reads(node!)) {
+      const life = this.#life(storage);
+      if (storage.kind !== "arena") {
+        if (changes(life, at, drop.before)) return;
+      } else if (life.writes.length !== 1) {
+        return;
+      } else if (life.reads.at(-1)! < drop.before) {
+        gone.add(storage);
+      }
+    }
+    const [operand, ...others] = gone;
+    if (!operand || others.length > 0 || this.fused.has(operand)) return;
+    if (this.#life(operand).reads.at(-1)! >= this.at) return;
+    const candidate = sharing.get(operand) ?? { drops: [], gain: -operand.size, work: 0 };
+    candidate.drops.push(drop);
+    candidate.gain += drop.storage.size;
+    candidate.work += workOf(node!);
+    sharing.set(operand, candidate);
   }
 
   /** Adds, in order, what makes the storage of values that are there before an instruction. */
   #collect(storage: Storage, before: number, into: Node[]): boolean {
     const { writes } = this.#life(storage);
     const node = this.nodes[writes[0]!];
-    if (!node || writes.length !== 1 || !isChainOp(node.op) || !isPlain(node)) return false;
+    if (!node || writes.length !== 1 || !isRepeatable(node)) return false;
     if (into.includes(node)) return true;
     for (const input of reads(node)) {
       const life = this.#life(input.storage);
@@ -137,13 +176,17 @@ class Uses {
   }
 }
 
+function isRepeatable(node: Node): boolean {
+  return isChainOp(node.op) && isPlain(node);
+}
+
 /** Whether something is written after one instruction and before another. */
 function changes({ writes }: Life, after: number, before: number): boolean {
   return writes.some((index) => index > after && index < before);
 }
 
 /** The instructions with those repeated before the reader; it and all later ones read the new. */
-function repeated(nodes: readonly Node[], { before, repeats }: Candidate): Node[] {
+function repeated(nodes: Node[], { before, repeats }: Drop): Node[] {
   const instead = new Map<Storage, Storage>();
   const from = (value: Value): Value => {
     const storage = instead.get(value.storage);
