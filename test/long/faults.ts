@@ -214,4 +214,25 @@ export const faults: Fault[] = [
     replace: "const at = Math.floor(element / width) * total + (element % width);",
     tests: ["graph/neighbours.test.ts"],
   },
+  {
+    name: "tiles are unpacked from a row that stands further down",
+    file: "zig/kernels/unpack_tiles.zig",
+    find: "row % tiles.block_rows * 4",
+    replace: "(row + 1) % tiles.block_rows * 4",
+    tests: ["tensor/bit-linear.test.ts"],
+  },
+  {
+    name: "the gradient of a norm leaves out what the root does",
+    file: "src/graph/layer-gradients.ts",
+    find: "on.sub(scaled, on.mul(normal, along))",
+    replace: "on.sub(scaled, on.mul(on.mul(normal, along), 0))",
+    tests: ["tensor/layer-gradients.test.ts"],
+  },
+  {
+    name: "a product with one zero has no gradient",
+    file: "src/graph/movement-gradients.ts",
+    find: "on.where(isAlone, over(rest), zero)",
+    replace: "on.where(isAlone, zero, zero)",
+    tests: ["tensor/gradient-edges.test.ts"],
+  },
 ];

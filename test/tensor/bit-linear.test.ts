@@ -1,6 +1,7 @@
 /**
  * BitLinear on tensors against units/bitlinear (torch 2.15.0): outputs and straight-through
- * gradients within 1e-5, from float weights and from packed ones.
+ * gradients within 1e-5, from float weights and from packed ones. The gradients are the rules of
+ * quantize_rows, rms_norm_quantize, ternarize, pack_tile2, pack_tile3 and ternary_matmul.
  */
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";

@@ -1,30 +1,25 @@
 /** Gradients against torch's values and, op by op, against central differences in f64. */
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
+import { gradientRules } from "../../src/graph/gradient-rules.ts";
+import type { OpName } from "../../src/native/index.ts";
 import {
-  concat,
   crossEntropy,
   customGradient,
   gated,
-  gather,
   grad,
   layerNorm,
   type NestedArray,
-  pad,
   randn,
-  repeat,
   rmsNorm,
-  roll,
   rope,
-  scatterAdd,
   sort,
   stopGradient,
   type Tensor,
-  take,
   tensor,
-  topk,
   valueAndGrad,
 } from "../../src/tensor/index.ts";
+import { combinedCases, gradientCases } from "./gradient-cases.ts";
 import { throwsCode } from "./throws-code.ts";
 
 interface Reference {
@@ -160,75 +155,13 @@ describe("losses and rotary positions, as torch", () => {
   }
 });
 
-/** Functions of x (3, 4) and z (3, 4), both between 0.3 and 0.9, that meet each rule. */
-const cases: Record<string, (x: Tensor, z: Tensor) => Tensor> = {
-  "add, sub, mul, div": (x, z) => x.add(z).mul(x.sub(z)).div(z.add(1)),
-  "pow of a tensor": (x, z) => x.pow(z),
-  "a row broadcast": (x, z) => x.mul(z.at(0)).add(z.at(":", "1:2")),
-  "minimum, maximum": (x, z) => x.minimum(z).add(x.mul(2).maximum(z)),
-  mod: (x, z) => x.mul(5).mod(z),
-  "abs, neg": (x, z) => x.sub(z).abs().neg(),
-  "exp, log, sqrt": (x, z) => x.exp().add(z.log()).mul(x.sqrt()),
-  "sin, cos, tan": (x, z) => x.sin().add(z.cos()).mul(x.tan()),
-  "asin, acos, atan": (x, z) => x.asin().add(z.acos()).mul(x.atan()),
-  "tanh, erf, sigmoid": (x, z) => x.tanh().add(z.erf()).mul(x.sigmoid()),
-  where: (x, z) => x.where(x.lt(z), z.mul(3)),
-  clip: (x, z) => x.clip({ min: 0.4, max: 0.7 }).mul(z),
-  "sum, mean, var over axes": (x, z) =>
-    x
-      .sum({ axes: 0 })
-      .mul(z.mean({ axes: 0 }))
-      .add(x.var({ axes: 1 }).mean()),
-  "max, min, prod": (x, z) =>
-    x
-      .max({ axes: 1 })
-      .mul(z.min({ axes: 1 }))
-      .add(x.prod({ axes: 1 })),
-  cumsum: (x, z) => x.cumsum(1).mul(z.cumsum(0)),
-  matmul: (x, z) => x.matmul(z.transpose()).matmul(x),
-  "matmul of vectors": (x, z) =>
-    x
-      .at(0)
-      .matmul(z.at(1))
-      .add(x.matmul(z.at(2)).sum()),
-  "matmul of batches": (x, z) =>
-    x.reshape(3, 2, 2).matmul(z.at(0).reshape(2, 2)).add(x.at(0).reshape(2, 2)),
-  views: (x, z) => x.permute(1, 0).at("::-1", "1:").mul(z.reshape(4, 3).at(":", "::2")).squeeze(),
-  "a view of a step twice": (x) => x.mul(2).at(0).mul(x.mul(2).at(":", 1).sum()),
-  expand: (x, z) => x.unsqueeze(0).expand(2, 3, 4).mul(z).permute(2, 0, 1),
-  "logSumExp over all": (x, z) => x.mul(z).logSumExp(),
-  "norms of four orders": (x, z) =>
-    x
-      .norm({ axes: 0 })
-      .add(z.norm({ order: 1 }))
-      .mul(x.norm({ order: 3, axes: 0 }))
-      .add(z.norm({ order: Infinity })),
-  "softplus, gelu, silu": (x, z) => x.softplus().add(z.gelu()).mul(x.sub(z).silu()),
-  "softmax, logSoftmax": (x, z) => x.softmax(0).mul(z.logSoftmax()),
-  "sort, topk": (x, z) => sort(x).mul(z).add(topk(z, 1).values),
-  "take, gather, scatterAdd": (x, z) => {
-    const index = tensor(Int32Array.of(2, 0, 2, 1), { shape: [1, 4] });
-    const added = scatterAdd(z, { axis: 0, index, source: x.at("1:2") });
-    return take(x, [2, 0, 0])
-      .mul(added)
-      .add(gather(x, 0, index));
-  },
-  "concat, pad, roll, repeat": (x, z) =>
-    concat([pad(x, 1, 2).at("1:4", ":4"), roll(z, 1, 1)]).mul(repeat(x, 2, 0)),
-  "rmsNorm, layerNorm, gated": (x, z) =>
-    rmsNorm(x, z.at(0))
-      .mul(layerNorm(z, { gamma: x.at(1) }))
-      .at(":", ":2")
-      .add(gated(x, "relu2")),
-  "crossEntropy with a class left out": (x, z) =>
-    crossEntropy(x.mul(z), tensor(Int32Array.of(3, -100, 0))),
-};
-
 const plain = (seed: number): number[] =>
   Array.from({ length: 12 }, (_, index) => 0.3 + 0.6 * ((Math.sin(seed + 7.1 * index) + 1) / 2));
 
 describe("rules against central differences in f64", () => {
-  for (const [name, of] of Object.entries(cases)) {
+  const all = [...Object.entries(gradientCases), ...Object.entries(combinedCases)];
+  for (const [name, of] of all) {
+    if (typeof of !== "function") continue;
     test(name, () => {
       const values = [plain(1), plain(2)];
       const loss = (x: Tensor, z: Tensor): Tensor => {
@@ -254,6 +187,19 @@ describe("rules against central differences in f64", () => {
       }
     });
   }
+});
+
+describe("the table of cases", () => {
+  test("leaves out what has no rule, and nothing else; what is elsewhere is there", async () => {
+    for (const [op, entry] of Object.entries(gradientCases)) {
+      const hasRule = typeof gradientRules[op as OpName] === "function";
+      expect([op, entry !== "none"]).toEqual([op, hasRule]);
+      if (typeof entry !== "object") continue;
+      const text = await Bun.file(join(import.meta.dir, "..", entry.file)).text();
+      const camel = op.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
+      expect([op, text.includes(op) || text.includes(camel)]).toEqual([op, true]);
+    }
+  });
 });
 
 describe("grad", () => {
