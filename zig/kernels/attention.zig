@@ -185,6 +185,9 @@ fn takePage(
     scratch: Scratch,
     page: tile.Page(T),
 ) void {
+    if (T != f32 and tile.widens and queries.len > tile.query_count_max) {
+        return takePage(f32, task, queries, scratch, tile.widen(T, page, scratch.page));
+    }
     const scale = task.attr(Attrs).scale;
     var i: usize = 0;
     while (i < queries.len) : (i += tile.query_count_max) {
@@ -200,26 +203,31 @@ fn anySees(queries: []const Query, position: usize) bool {
 }
 
 /// A worker's memory: queries, their sums (each padded to whole vectors) and their vectors, those
-/// of one tile interleaved (hd, queries).
+/// of one tile interleaved (hd, queries); and a page in f32.
 const Scratch = struct {
     queries: [*]Query,
     sums: [*]f32,
     x: [*]f32,
+    page: [*]f32,
 
     fn of(task: *const Task) Scratch {
         const count = @min(query_total_max, room(task));
         const sums: [*]f32 = @ptrCast(@alignCast(task.scratch + queries_size));
+        const x = sums + count * paddedColumns(task.in(0).dims[2]);
+        const page = x + count * paddedColumns(task.in(0).dims[2]);
         return .{
             .queries = @ptrCast(@alignCast(task.scratch)),
             .sums = sums,
-            .x = sums + count * paddedColumns(task.in(0).dims[2]),
+            .x = x,
+            .page = page,
         };
     }
 
     /// Queries there is memory for.
     fn room(task: *const Task) usize {
         const size = 2 * paddedColumns(task.in(0).dims[2]) * @sizeOf(f32);
-        return (task.scratch_size - queries_size) / size;
+        const page_size = 2 * tile.page_positions * task.in(0).dims[2] * @sizeOf(f32);
+        return (task.scratch_size - queries_size - page_size) / size;
     }
 };
 

@@ -23,6 +23,9 @@ const vector_count = switch (lanes.registers) {
     32 => 4,
     else => 2,
 };
+/// Whether a page that several tiles read is converted once for all of them: where tiles are large,
+/// conversions hold up their products more than reading twice the bytes does.
+pub const widens = lanes.registers == 32;
 const page_vectors = page_positions / lanes.width;
 const lane_index = std.simd.iota(u32, lanes.width);
 
@@ -51,6 +54,24 @@ pub fn Page(comptime T: type) type {
         /// Keys that are read after this page.
         next_keys: [*]const T,
     };
+}
+
+/// The page in f32, in `memory` for twice (64, hd). The next keys are no longer fetched ahead.
+pub fn widen(comptime T: type, page: Page(T), memory: [*]f32) Page(f32) {
+    const count = page.hd * page_positions;
+    const result: Page(f32) = .{
+        .keys = memory,
+        .values = memory + count,
+        .hd = page.hd,
+        .first_position = page.first_position,
+        .next_keys = memory,
+    };
+    var i: usize = 0;
+    while (i < count) : (i += lanes.width) {
+        lanes.store(f32, memory + i, lanes.load(T, page.keys + i));
+        lanes.store(f32, memory + count + i, lanes.load(T, page.values + i));
+    }
+    return result;
 }
 
 /// Takes a page into up to `query_count_max` queries, whose vectors are `x` (hd, queries).
@@ -111,16 +132,9 @@ fn score(
         const factors: Factors(vector_count) = .of(x);
         var sums: [count][vector_count]lanes.F32 = @splat(@splat(lanes.zero));
         for (0..page.hd) |i| {
-            var keys: [vector_count]lanes.F32 = undefined;
             const offset = i * page_positions + column;
-            inline for (&keys, 0..) |*key, n| {
-                key.* = lanes.load(T, page.keys + offset + n * lanes.width);
-            }
             prefetch(T, vector_count, page.values + offset);
-            inline for (0..count) |q| inline for (keys, 0..) |key, n| {
-                const factor = factors.at(n, i * count + q);
-                sums[q][n] = lanes.addProduct(sums[q][n], factor, key);
-            };
+            addRow(T, &sums, page.keys + offset, lanes.width, factors.step(i * count, 1));
         }
         inline for (0..count) |q| inline for (0..vector_count) |n| {
             lanes.store(f32, weights[q][column + n * lanes.width ..].ptr, sums[q][n]);
@@ -141,7 +155,8 @@ fn weigh(query: *Query, weights: *[page_positions]f32, visible: usize, scale: f3
     }
     const seen = lanes.foldMax(largest);
     const next = if (seen > query.largest) seen else query.largest;
-    const rescale = lanes.exp(lanes.splat(query.largest - next))[0];
+    const fall = query.largest - next;
+    const rescale = if (fall == 0) 1 else lanes.exp(lanes.splat(fall))[0];
     var total = lanes.zero;
     inline for (scores, 0..) |s, n| {
         const weight = lanes.exp(s - lanes.splat(next));
@@ -175,22 +190,47 @@ fn gather(
     const factors: Factors(vectors) = .of(&weights[0]);
     for (0..common) |j| {
         const offset = j * page.hd + column;
-        const row = valuesAt(T, vectors, page.values + offset, left);
         prefetch(T, vectors, page.next_keys + offset);
-        inline for (0..count) |q| inline for (row, 0..) |v, n| {
-            const weight = factors.at(n, q * page_positions + j);
-            sums[q][n] = lanes.addProduct(sums[q][n], weight, v);
-        };
+        addRow(T, &sums, page.values + offset, left, factors.step(j, page_positions));
     }
     inline for (0..count) |q| {
         for (common..@max(common, visible[q])) |j| {
-            const row = valuesAt(T, vectors, page.values + j * page.hd + column, left);
-            const weight = lanes.splat(weights[q][j]);
-            inline for (row, 0..) |v, n| sums[q][n] = lanes.addProduct(sums[q][n], weight, v);
+            const own: *[1][vectors]lanes.F32 = sums[q..][0..1];
+            const row = page.values + j * page.hd + column;
+            addRow(T, own, row, left, factors.step(q * page_positions + j, 0));
         }
         inline for (0..vectors) |n| {
             lanes.store(f32, queries[q].sum + column + n * lanes.width, sums[q][n]);
         }
+    }
+}
+
+/// sums[q][n] += factor of q * vector n of a row; a lone vector may be the last, of which not all
+/// is there. Where registers are few, a factor is broadcast once for all vectors; where they are
+/// many, it comes from memory each time, and what is loaded is converted as late as can be, among
+/// the products: both compete for the same units.
+inline fn addRow(
+    comptime T: type,
+    sums: anytype, // *[queries][vectors]
+    row: [*]const T,
+    left: usize,
+    factors: anytype,
+) void {
+    const count = sums.len;
+    const vectors = sums[0].len;
+    if (lanes.registers == 32) {
+        inline for (0..vectors) |n| {
+            const v = valuesAt(T, vectors, row + n * lanes.width, left);
+            inline for (0..count) |q| {
+                sums[q][n] = lanes.addProduct(sums[q][n], factors.at(n, q), v);
+            }
+        }
+    } else {
+        var values: [vectors]lanes.F32 = undefined;
+        inline for (&values, 0..) |*v, n| v.* = valuesAt(T, vectors, row + n * lanes.width, left);
+        inline for (0..count) |q| inline for (values, 0..) |v, n| {
+            sums[q][n] = lanes.addProduct(sums[q][n], factors.at(n, q), v);
+        };
     }
 }
 
@@ -199,11 +239,8 @@ inline fn valuesAt(
     comptime vectors: usize,
     source: [*]const T,
     left: usize,
-) [vectors]lanes.F32 {
-    var row: [vectors]lanes.F32 = undefined;
-    if (vectors == 1) return .{lanes.loadUpTo(T, source, left)};
-    inline for (&row, 0..) |*v, n| v.* = lanes.load(T, source + n * lanes.width);
-    return row;
+) lanes.F32 {
+    return if (vectors == 1) lanes.loadUpTo(T, source, left) else lanes.load(T, source);
 }
 
 /// Floats that are read to multiply each of `vectors` vectors. AVX-512 broadcasts an operand from
@@ -223,8 +260,20 @@ fn Factors(comptime vectors: usize) type {
             return factors;
         }
 
-        inline fn at(factors: *const Self, vector: usize, index: usize) lanes.F32 {
-            return lanes.splat(factors.pointers[vector][index]);
+        /// Those of the queries at one step: from `index` on, `stride` apart.
+        inline fn step(factors: *const Self, index: usize, comptime stride: usize) Step(stride) {
+            return .{ .pointers = factors.pointers, .index = index };
+        }
+
+        fn Step(comptime stride: usize) type {
+            return struct {
+                pointers: [vectors][*]const f32,
+                index: usize,
+
+                inline fn at(factors: *const @This(), vector: usize, query: usize) lanes.F32 {
+                    return lanes.splat(factors.pointers[vector][factors.index + query * stride]);
+                }
+            };
         }
     };
 }
