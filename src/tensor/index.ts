@@ -1,5 +1,5 @@
 /** Tensors: NumPy's habits over the recorded graph. */
-export { type ApplyOptions, applied } from "./applying.ts";
+export { applied } from "./applying.ts";
 export {
   type CompiledFunction,
   type CompiledProgram,

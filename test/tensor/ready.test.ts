@@ -45,6 +45,11 @@ describe("ready", () => {
   });
 
   test("whoever reads what is under way waits for it, and sees it only then", async () => {
+    const want = slow(7).toArray();
+    const first = slow(7);
+    const firstDone = first.ready();
+    expect(first.toArray()).toEqual(want);
+    await firstDone;
     const x = slow(4);
     const done = x.ready();
     expect(Bun.inspect(x)).toContain("not computed yet");
