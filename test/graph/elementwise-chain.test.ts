@@ -71,6 +71,22 @@ describe("chains", () => {
     expect(new Float32Array(got!.buffer)).toEqual(new Float32Array(content.x));
   });
 
+  test("more values at a time than there are registers make a chain shorter", async () => {
+    const graph = new Graph();
+    const x = graph.input("x", "f32", dims);
+    const ops = ["exp", "sin", "cos", "neg", "abs", "tanh", "erf", "floor"] as const;
+    const values = ops.map((op) => graph.one(op, [x]));
+    // A bool takes a ninth register: no float's is used over for it.
+    const below = graph.one("less", [values[0]!, values[1]!]);
+    let y = graph.one("select", [below, values[2]!, values[3]!]);
+    for (const value of values.slice(4)) y = graph.one("add", [y, value]);
+    graph.one("copy", [y], { into: [graph.output("y", "f32", dims)] });
+    expect(opsOf(graph)).toEqual(["exp", "elementwise_chain"]);
+    const options = { inputs: { x: normals(1200, 1) } };
+    const fused = await everywhere(graph, { ...options, fuse: true });
+    expect(fused).toEqual(await everywhere(graph, options));
+  });
+
   test("an update in place is one pass over the state", async () => {
     const graph = new Graph();
     const w = graph.stateValue(graph.state("w", 4800), { dtype: "f32", dims });

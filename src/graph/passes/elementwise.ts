@@ -4,6 +4,7 @@
  * derivative often does, is computed once within the chain. A copy of what a chain makes to where
  * it is wanted needs no step.
  */
+import { chainInputMax, chainStepMax } from "../../native/index.ts";
 import { chainOf, isChainOp } from "../chain.ts";
 import type { FeedbackLink } from "../record.ts";
 import { type Node, type Storage, sameView, type Value } from "../value.ts";
@@ -64,16 +65,32 @@ class Group {
       }
     };
     consider(this.last);
+    let inputs = inputsWith([], this.nodes[this.last]!);
+    let steps = stepCount(this.nodes[this.last]!);
     while (candidates.size > 0) {
       const next = Math.max(...candidates);
       candidates.delete(next);
       if (!this.#isFree(next) || !this.#canMove(next)) continue;
-      const members = [next, ...this.members];
-      const chain = chainOf(members.map((index) => this.nodes[index]!));
-      if (!chain) continue;
-      this.members = members;
-      this.chain = chain;
+      const node = this.nodes[next]!;
+      const nextInputs = inputsWith(inputs, node);
+      const nextSteps = steps + stepCount(node);
+      if (nextInputs.length > chainInputMax || nextSteps > chainStepMax) continue;
+      [inputs, steps] = [nextInputs, nextSteps];
+      this.members.unshift(next);
       consider(next);
+    }
+    this.#close();
+  }
+
+  /** Records the chain; what joined last leaves again where there are too few registers. */
+  #close(): void {
+    while (this.members.length > 1) {
+      const chain = chainOf(this.members.map((index) => this.nodes[index]!));
+      if (chain) {
+        this.chain = chain;
+        return;
+      }
+      this.members.shift();
     }
   }
 
@@ -110,6 +127,20 @@ class Group {
     const isNear = this.last - index === this.members.length;
     return isNear || dying <= node.outputs[0]!.storage.size;
   }
+}
+
+/** What a chain reads once it makes an operand of its own by this instruction. */
+function inputsWith(inputs: readonly Value[], { inputs: own, outputs }: Node): Value[] {
+  const left = inputs.filter(({ storage }) => storage !== outputs[0]!.storage);
+  for (const value of own) {
+    if (!left.some((known) => known === value || sameView(known, value))) left.push(value);
+  }
+  return left;
+}
+
+/** A copy into the same dtype is none. */
+function stepCount({ op, inputs, outputs }: Node): number {
+  return op === "copy" && inputs[0]!.dtype === outputs[0]!.dtype ? 0 : 1;
 }
 
 function isStep(node: Node): boolean {
