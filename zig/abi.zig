@@ -351,6 +351,17 @@ pub const functions = .{
         .returns = .i32,
     },
     .bn_core_blocks = .{ .args = .{ .sizes = .ptr }, .returns = .i32 },
+    .bn_core_stream = .{
+        .args = .{
+            .read_size = .f64,
+            .write_size = .f64,
+            .past_caches = .u32,
+            .threads = .u32,
+            .seconds = .f64,
+            .result = .ptr,
+        },
+        .returns = .i32,
+    },
     .bn_core_close = .{ .args = .{}, .returns = .i32 },
     .bn_error_text = .{ .args = .{ .buffer = .ptr, .size = .u32 }, .returns = .u32 },
     .bn_region_create = .{
@@ -443,6 +454,10 @@ pub const functions = .{
     .bn_program_forgetter = .{ .args = .{ .address = .ptr }, .returns = .i32 },
     .bn_program_release = .{ .args = .{ .handle = .u32 }, .returns = .i32 },
     .bn_run_now = .{
+        .args = .{ .program = .u32, .args = .ptr, .size = .u32, .status = .ptr },
+        .returns = .i32,
+    },
+    .bn_run_here = .{
         .args = .{ .program = .u32, .args = .ptr, .size = .u32, .status = .ptr },
         .returns = .i32,
     },

@@ -17,6 +17,7 @@ const table: level_table.Products = .{
         break :blk kernels;
     },
     .probe_read = @import("kernels/probe.zig").probeRead,
+    .probe_stream = @import("kernels/probe.zig").probeStream,
     .probe_int8 = @import("kernels/probe.zig").probeInt8,
     .probe_f32 = @import("kernels/probe.zig").probeF32,
 };

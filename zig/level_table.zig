@@ -19,6 +19,13 @@ pub const Products = extern struct {
     /// In the order of `products`.
     kernels: [products.len]task.Kernel,
     probe_read: *const fn (data: [*]const u8, size: usize) callconv(.c) u64,
+    probe_stream: *const fn (
+        source: [*]const u8,
+        read_size: usize,
+        target: [*]u8,
+        write_size: usize,
+        past_caches: bool,
+    ) callconv(.c) u64,
     probe_int8: *const fn (iterations: u64) callconv(.c) u64,
     probe_f32: *const fn (iterations: u64) callconv(.c) u64,
 };

@@ -75,6 +75,24 @@ export fn bn_core_blocks(sizes: *const abi.BlockSizes) Status {
     return .ok;
 }
 
+/// Bytes a second of reading and writing so many bytes over and over; `past_caches` is 1 for stores
+/// that go past them.
+export fn bn_core_stream(
+    read_size: f64,
+    write_size: f64,
+    past_caches: u32,
+    threads: u32,
+    seconds: f64,
+    result: *f64,
+) Status {
+    result.* = probe.measureStreams(.{
+        .read_size = @intCast(whole(read_size) orelse return notWhole()),
+        .write_size = @intCast(whole(write_size) orelse return notWhole()),
+        .past_caches = past_caches != 0,
+    }, threads, seconds) catch |err| return from(err);
+    return .ok;
+}
+
 /// Cancels every run and ends every thread of the core.
 export fn bn_core_close() Status {
     driver.close();
@@ -285,6 +303,12 @@ export fn bn_program_release(handle: u32) Status {
 
 export fn bn_run_now(program: u32, args: [*]const u8, size: u32, status: *abi.RunStatus) Status {
     driver.runNow(program, args[0..size], status) catch |err| return from(err);
+    return .ok;
+}
+
+/// Runs and returns at the end, with threads where the Program is worth them.
+export fn bn_run_here(program: u32, args: [*]const u8, size: u32, status: *abi.RunStatus) Status {
+    driver.runHere(program, args[0..size], status) catch |err| return from(err);
     return .ok;
 }
 

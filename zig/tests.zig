@@ -12,6 +12,7 @@ test {
     _ = @import("kernels/convert.zig");
     _ = @import("kernels/copy.zig");
     _ = @import("kernels/concat.zig");
+    _ = @import("kernels/stream.zig");
     _ = @import("kernels/cumulative_sum.zig");
     _ = @import("kernels/dense_matmul.zig");
     _ = @import("kernels/elementwise.zig");

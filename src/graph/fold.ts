@@ -89,7 +89,7 @@ function run(
     for (const [index, { region, base = 0 }] of bound.entries()) {
       prepared.args.bind(index + 1, region!, base);
     }
-    prepared.wait();
+    prepared.here();
     for (const storage of wanted) {
       storage.kind = "constant";
       storage.isKnown = true;

@@ -1,6 +1,6 @@
 // Written by `zig build abi` from zig/abi.zig. Do not edit.
 
-export const abiHash = 0xf094f130;
+export const abiHash = 0x542445ec;
 export const blobMagic = 0x504e5442;
 export const noSym = 0xffff;
 export const noSlot = 0xffffffff;
@@ -739,6 +739,7 @@ export const functions = {
   bn_core_info: { args: ["ptr"], returns: "i32" },
   bn_core_probe: { args: ["u32", "u32", "f64", "ptr"], returns: "i32" },
   bn_core_blocks: { args: ["ptr"], returns: "i32" },
+  bn_core_stream: { args: ["f64", "f64", "u32", "u32", "f64", "ptr"], returns: "i32" },
   bn_core_close: { args: [], returns: "i32" },
   bn_error_text: { args: ["ptr", "u32"], returns: "u32" },
   bn_region_create: { args: ["f64", "u32", "u32", "ptr"], returns: "i32" },
@@ -775,6 +776,7 @@ export const functions = {
   bn_program_forgetter: { args: ["ptr"], returns: "i32" },
   bn_program_release: { args: ["u32"], returns: "i32" },
   bn_run_now: { args: ["u32", "ptr", "u32", "ptr"], returns: "i32" },
+  bn_run_here: { args: ["u32", "ptr", "u32", "ptr"], returns: "i32" },
   bn_run_submit: { args: ["u32", "ptr", "u32", "ptr"], returns: "i32" },
   bn_run_poll: { args: ["u32", "ptr"], returns: "i32" },
   bn_run_cancel: { args: ["u32"], returns: "i32" },

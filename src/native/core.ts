@@ -175,6 +175,30 @@ export function probeMachine(kind: keyof typeof Probe, options: ProbeOptions = {
   return result[0]!;
 }
 
+/** What `streamRate` moves in each pass. */
+export interface Traffic {
+  readBytes: number;
+  writeBytes: number;
+  /** Stores that leave nothing in the caches. */
+  pastCaches?: boolean;
+}
+
+/**
+ * Bytes a second of reading and writing so many bytes over and over, the mean of the passes: what a
+ * computation that does as much is measured by. Blocks the caller.
+ */
+export function streamRate(traffic: Traffic, options: ProbeOptions = {}): number {
+  const { readBytes, writeBytes, pastCaches = false } = traffic;
+  const { threads = 0, seconds = 0.3 } = options;
+  const result = new Float64Array(1);
+  const { bn_core_stream } = core();
+  check(
+    bn_core_stream(readBytes, writeBytes, pastCaches ? 1 : 0, threads, seconds, result),
+    "measuring the machine",
+  );
+  return result[0]!;
+}
+
 function loadLibrary(path: string): Functions {
   let library: { symbols: Functions };
   try {

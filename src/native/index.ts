@@ -17,6 +17,8 @@ export {
   type ProbeOptions,
   probeMachine,
   setBlockSizes,
+  streamRate,
+  type Traffic,
 } from "./core.ts";
 export { useEmbeddedCore } from "./locate.ts";
 export {

@@ -18,7 +18,6 @@ export class PreparedRun {
   readonly args: RunArgs;
   readonly #status = new Uint8Array(RunStatusLayout.size);
   readonly #words = new Uint32Array(this.#status.buffer);
-  readonly #ticket = new Uint32Array(1);
 
   constructor(program: NativeProgram, shape: RunShape) {
     this.program = program;
@@ -28,35 +27,13 @@ export class PreparedRun {
   /** Runs at once on this thread. For small programs: the core refuses costly ones. */
   now(): void {
     const { handle } = this.program;
-    const { bytes } = this.args;
-    const { bn_run_now } = core();
-    const status = bn_run_now(handle, bytes, bytes.byteLength, this.#status);
-    if (status === Status.out_of_memory) {
-      allocating(bytes.byteLength, () => {
-        check(bn_run_now(handle, bytes, bytes.byteLength, this.#status), "running");
-      });
-    } else {
-      check(status, "running");
-    }
-    this.#throwUnlessDone();
+    this.#run(core().bn_run_now, handle, this.args.bytes);
   }
 
-  /** Runs on the core's threads while this one waits. */
-  wait(): void {
-    const { bn_run_submit, bn_run_wait, bn_run_poll, bn_run_release } = core();
+  /** Runs on this thread and the core's others, where the program is worth them. */
+  here(): void {
     const { handle } = this.program;
-    const { bytes } = this.args;
-    allocating(bytes.byteLength, () => {
-      check(bn_run_submit(handle, bytes, bytes.byteLength, this.#ticket), "submitting");
-    });
-    const ticket = this.#ticket[0]!;
-    try {
-      check(bn_run_wait(ticket, 0xffff_ffff), "waiting for a run");
-      check(bn_run_poll(ticket, this.#status), "polling a run");
-    } finally {
-      bn_run_release(ticket);
-    }
-    this.#throwUnlessDone();
+    this.#run(core().bn_run_here, handle, this.args.bytes);
   }
 
   /** Runs on the core's threads while this one goes on. */
@@ -64,8 +41,18 @@ export class PreparedRun {
     return new BackgroundRun(this.program, this.args.bytes);
   }
 
-  #throwUnlessDone(): void {
+  #run(run: RunFunction, handle: number, bytes: Uint8Array): void {
+    const status = run(handle, bytes, bytes.byteLength, this.#status);
+    if (status === Status.out_of_memory) {
+      allocating(bytes.byteLength, () => {
+        check(run(handle, bytes, bytes.byteLength, this.#status), "running");
+      });
+    } else {
+      check(status, "running");
+    }
     if (this.#words[stateAt] === RunState.done) return;
     throwUnlessDone(decodeStruct(RunStatusLayout, this.#status));
   }
 }
+
+type RunFunction = ReturnType<typeof core>["bn_run_now"];

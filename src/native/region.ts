@@ -52,6 +52,8 @@ export class Region implements Disposable {
   #beforeRelease: (() => void) | undefined;
   /** Its end releases the region natively, collected or transferred away. */
   #owner: ArrayBuffer | undefined;
+  /** Bytes of which the collector has not been told. */
+  #untold: number;
 
   private constructor(handle: number, size: number, weight: number) {
     this.#handle = handle;
@@ -59,7 +61,14 @@ export class Region implements Disposable {
     const address = new Float64Array(1);
     check(core().bn_region_address(handle, address), "finding a region");
     this.#address = address[0]!;
-    this.#owner = ownerOf("bn_region_forgetter", { handle, address: this.#address, size: weight });
+    this.#untold = weight < smallSize ? 0 : weight;
+    untold += this.#untold;
+    const isTime = untold >= toldMin;
+    const told = this.#untold === 0 ? weight : isTime ? Math.min(untold, ownerSizeMax) : 1;
+    this.#owner = ownerOf("bn_region_forgetter", { handle, address: this.#address, size: told });
+    if (!isTime) return;
+    this.#untold = 0;
+    untold = 0;
   }
 
   /**
@@ -176,11 +185,20 @@ export class Region implements Disposable {
     // Not by its handle: no deallocator must be left that could run once the handle is reused.
     this.#owner.transfer(0);
     this.#owner = undefined;
+    untold = Math.max(0, untold - this.#untold);
   }
 }
 
 /** Where in a region a buffer over it begins; the region is kept while the buffer is in use. */
 const placeOf = new WeakMap<ArrayBufferLike, { region: Region; offset: number }>();
+
+/**
+ * The collector is told of memory by the size of owners, and looks for garbage the oftener the more
+ * it hears of: so of large regions it hears only what was not released again by then, in portions.
+ */
+const smallSize = 64 << 10;
+const toldMin = 32 << 20;
+let untold = 0;
 
 /** What the collector takes as urgent, at most: JavaScript's buffers end somewhere beyond. */
 const ownerSizeMax = 2 ** 30;

@@ -126,10 +126,31 @@ export function indexOfExtreme(op: "arg_max" | "arg_min", x: Value, axis?: numbe
     );
   }
   if (axis === undefined) {
-    const flat = contiguous(wide).view({ dims: [sizeOf(shapeOf(x))], strides: [1] });
-    return pending.apply(op, [flat])[0]!;
+    const count = sizeOf(shapeOf(x));
+    const flat = contiguous(wide).view({ dims: [count], strides: [1] });
+    return count > 2 * partSize ? wholeExtreme(op, flat) : pending.apply(op, [flat])[0]!;
   }
   return pending.apply(op, [lastAxis(wide, axis)])[0]!;
+}
+
+/** Of a long vector: where each part has its extreme, which threads share, then which part. */
+function wholeExtreme(op: OpName, x: Value): Value {
+  const [count] = shapeOf(x) as [number];
+  const parts = Math.floor(count / partSize);
+  const rows = x.view({ dims: [parts, partSize], strides: [partSize, 1] });
+  const step = pending.number(partSize, "i32").broadcast([parts]);
+  const ends = pending.apply("cumulative_sum", [step])[0]!;
+  let places = binary("sub", ends, partSize);
+  places = binary("add", places, pending.apply(op, [rows])[0]!);
+  if (parts * partSize < count) {
+    const tail = x.slice(0, parts * partSize, count - parts * partSize);
+    const last = binary("add", pending.apply(op, [tail])[0]!, parts * partSize);
+    const one = last.view({ dims: [1], strides: [1] });
+    places = pending.apply("concat", [places, one], { attrs: { axis: 0 } })[0]!;
+  }
+  const extremes = pending.apply("take", [x, places])[0]!;
+  const which = pending.apply(op, [extremes])[0]!.view({ dims: [1], strides: [1] });
+  return pending.apply("take", [places, which])[0]!.view({ dims: [], strides: [] });
 }
 
 /** Running sums along an axis. */

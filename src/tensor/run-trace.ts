@@ -78,7 +78,7 @@ export function execute(program: Compiled, { leaves, roots }: Memory): void {
   try {
     bind(run, { leaves, roots });
     if (isSmall) run.now();
-    else run.wait();
+    else run.here();
   } catch (error) {
     forgo(roots);
     if (error instanceof BitNetError) for (const index of written) leaves[index]!.failure = error;

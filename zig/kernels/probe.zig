@@ -4,6 +4,7 @@
 const std = @import("std");
 const dot = @import("dot.zig");
 const gemm = @import("gemm.zig");
+const stream = @import("stream.zig");
 
 const Chunk = @Vector(8, u64);
 const chunk_size = @sizeOf(Chunk);
@@ -21,6 +22,42 @@ pub fn probeRead(data: [*]const u8, size: usize) callconv(.c) u64 {
     }
     var result = @reduce(.Add, (sums[0] +% sums[1]) +% (sums[2] +% sums[3]));
     for (data[at..size]) |byte| result +%= byte;
+    return result;
+}
+
+/// Reads and writes so many bytes, both spread evenly over the time; writes go past the caches
+/// where that is asked for. Whole lines are written, at a multiple of 64; the result depends on
+/// what was read.
+pub fn probeStream(
+    source: [*]const u8,
+    read_size: usize,
+    target: [*]u8,
+    write_size: usize,
+    past_caches: bool,
+) callconv(.c) u64 {
+    const block_size = 16 << 10;
+    const line_size = 64;
+    const step_size = unroll * chunk_size;
+    const blocks = @max(1, (@max(read_size, write_size) + block_size - 1) / block_size);
+    const value: @typeInfo(@TypeOf(stream.fill)).@"fn".params[1].type.? = @splat(1);
+    var result: u64 = 0;
+    var read: usize = 0;
+    var written: usize = 0;
+    for (1..blocks + 1) |block| {
+        const read_end = read_size / step_size * block / blocks * step_size;
+        const write_end = (write_size / line_size * block / blocks) * line_size;
+        result +%= probeRead(source + read, read_end - read);
+        read = read_end;
+        while (written < write_end) : (written += line_size) {
+            if (past_caches) {
+                stream.fill(target + written, value);
+                continue;
+            }
+            const line: *[line_size / 4]f32 = @ptrCast(@alignCast(target + written));
+            line.* = @splat(1);
+        }
+    }
+    stream.fence();
     return result;
 }
 
@@ -105,6 +142,18 @@ test "probeRead: every byte counts" {
             data[i] = 0;
         }
     }
+}
+
+test "probeStream: writes all of its target, whole lines of it, and nothing behind" {
+    const source: [9000]u8 = @splat(1);
+    var target: [4000]u8 align(64) = @splat(0);
+    for ([_]bool{ false, true }) |past_caches| for ([_]usize{ 0, 64, 3968 }) |size| {
+        @memset(&target, 0);
+        _ = probeStream(&source, source.len, &target, size, past_caches);
+        const written = std.mem.count(u8, &target, &.{0x3f});
+        try std.testing.expectEqual(size / 4, written);
+        try std.testing.expect(std.mem.allEqual(u8, target[size..], 0));
+    };
 }
 
 test "probeF32: counts operations in proportion to iterations" {

@@ -3,9 +3,9 @@
 //! f64 or i32. Nothing to reduce gives 0, 1, -inf or inf (for i32 the least and the largest).
 //!
 //! f32 is summed in f64, f64 with the rounding errors of all additions added at the end, integers
-//! wrap. Sixteen lanes take the elements of a row in turn and are folded by halves; columns are
-//! summed row by row. What is not a number wins every comparison. No sum is split among workers:
-//! units of work are spans of up to 1024 outputs.
+//! wrap. Four times sixteen lanes take the elements of a row in turn and are folded by halves;
+//! columns are summed row by row. What is not a number wins every comparison. No sum is split among
+//! workers: units of work are spans of outputs, the fewer the more each is made of.
 
 const std = @import("std");
 const lanes = @import("lanes.zig");
@@ -15,7 +15,12 @@ const task_types = @import("task.zig");
 const Task = task_types.Task;
 const View = task_types.View;
 const width = lanes.width;
-const span_max = 1024;
+/// Outputs of a unit at most: where each is a row, and where they are columns.
+const rows_max = 1024;
+const columns_max = 256;
+/// Elements that a unit of rows should read, about.
+const unit_elements = 16 << 10;
+const accumulators = 4;
 
 pub const Attrs = extern struct { axes: u32 };
 
@@ -49,8 +54,9 @@ pub fn axesOf(view: *const View, start: usize, end: usize) View {
 }
 
 fn Reduction(comptime T: type, comptime operation: Operation) type {
+    const compares = operation == .reduce_max or operation == .reduce_min;
     // Sums of what rounds are kept wider than they are asked for.
-    const Wide = if (T == f32) f64 else T;
+    const Wide = if (T == f32 and !compares) f64 else T;
     const compensated = T == f64 and operation == .reduce_sum;
     const identity: Wide = switch (operation) {
         .reduce_sum => 0,
@@ -62,41 +68,62 @@ fn Reduction(comptime T: type, comptime operation: Operation) type {
         const Lanes = @Vector(width, Wide);
         const Sum = struct {
             lanes: Lanes = @splat(identity),
-            /// What the additions lost, where that is kept.
-            lost: Lanes = @splat(0),
+            /// What the additions lost, or what was not a number, where that is kept.
+            rest: Lanes = @splat(0),
 
             inline fn take(sum: *Sum, x: Lanes) void {
                 const before = sum.lanes;
                 sum.lanes = both(before, x);
-                if (compensated) sum.lost += lossOf(before, x, sum.lanes);
+                if (compensated) sum.rest += lossOf(before, x, sum.lanes);
+                if (compares and T != i32) sum.rest = @select(Wide, x != x, x, sum.rest);
+            }
+
+            inline fn join(sum: *Sum, other: Sum) void {
+                const before = sum.lanes;
+                sum.lanes = both(before, other.lanes);
+                if (compensated) {
+                    sum.rest += other.rest + lossOf(before, other.lanes, sum.lanes);
+                }
+                if (compares and T != i32) {
+                    sum.rest = @select(Wide, other.rest != other.rest, other.rest, sum.rest);
+                }
             }
 
             fn fold(sum: Sum) Wide {
-                const total = halves(sum.lanes);
-                if (!compensated) return total;
-                const lost = halves(sum.lost);
-                return if (std.math.isFinite(lost)) total + lost else total;
+                return whole(halves(sum.lanes), addHalves(sum.rest));
             }
         };
+
+        /// A result of its lanes and the rest.
+        fn whole(total: Wide, rest: Wide) Wide {
+            if (compares and T != i32) return if (rest != rest) rest else total;
+            return if (compensated and std.math.isFinite(rest)) total + rest else total;
+        }
 
         inline fn both(a: Lanes, b: Lanes) Lanes {
             return switch (operation) {
                 .reduce_sum => if (T == i32) a +% b else a + b,
                 .reduce_product => if (T == i32) a *% b else a * b,
-                .reduce_max => extreme(a, b, @max(a, b)),
-                .reduce_min => extreme(a, b, @min(a, b)),
+                .reduce_max => @select(Wide, b > a, b, a),
+                .reduce_min => @select(Wide, b < a, b, a),
             };
-        }
-
-        inline fn extreme(a: Lanes, b: Lanes, y: Lanes) Lanes {
-            if (T == i32) return y;
-            return @select(Wide, a != a, a, @select(Wide, b != b, b, y));
         }
 
         /// What a + b = y rounded away. Source: Knuth, TAOCP 2, 4.2.2, theorem B.
         inline fn lossOf(a: Lanes, b: Lanes, y: Lanes) Lanes {
             const from_b = y - a;
             return (a - (y - from_b)) + (b - from_b);
+        }
+
+        fn addHalves(rest: Lanes) Wide {
+            if (T == i32) return 0;
+            var v = rest;
+            inline for (.{ 8, 4, 2, 1 }) |step| {
+                var other: Lanes = @splat(0);
+                inline for (0..step) |i| other[i] = v[i + step];
+                v += other;
+            }
+            return v[0];
         }
 
         fn halves(sum: Lanes) Wide {
@@ -114,14 +141,18 @@ fn Reduction(comptime T: type, comptime operation: Operation) type {
             const y = task.out(0);
             const kept = axesOf(x, 0, y.rank);
             const reduced = axesOf(x, y.rank, x.rank);
-            const outputs = strided.Walk(2).init(.{ &kept, y });
             const terms = strided.Walk(1).init(.{&reduced});
             const rows_adjoin = terms.strides[0][terms.rank - 1] == 1;
+            const row_size = @max(1, reduced.elementCount());
+            const unit_max = std.math.clamp(unit_elements / row_size, 1, rows_max);
+            var outputs = strided.Walk(2).initCut(.{ &kept, y }, unit_max);
+            const in_columns = !rows_adjoin and outputs.strides[0][outputs.rank - 1] == 1;
+            if (in_columns) outputs = strided.Walk(2).initCut(.{ &kept, y }, columns_max);
             const share = task.share(outputs.unitCount());
             for (share.start..share.end) |unit| {
                 const span = outputs.span(unit);
                 const to = span.pointer(T, y, 1);
-                if (!rows_adjoin and span.strides[0] == 1) {
+                if (in_columns) {
                     sumColumns(span.pointer(T, x, 0), to, &terms, span);
                     continue;
                 }
@@ -139,26 +170,41 @@ fn Reduction(comptime T: type, comptime operation: Operation) type {
         }
 
         fn sumRow(x: [*]T, terms: *const strided.Walk(1)) Wide {
-            var sum: Sum = .{};
+            var sums: [accumulators]Sum = @splat(.{});
             for (0..terms.unitCount()) |unit| {
                 const span = terms.span(unit);
                 const from = strided.move(T, x, span.offsets[0]);
                 var done: usize = 0;
                 if (span.strides[0] == 1) {
-                    while (done + width <= span.count) : (done += width) {
-                        sum.take(widen(from[done..][0..width].*));
+                    while (done + accumulators * width <= span.count) {
+                        inline for (&sums) |*sum| {
+                            sum.take(widen(from[done..][0..width].*));
+                            done += width;
+                        }
                     }
                 }
-                while (done < span.count) : (done += width) {
-                    var lane: [width]Wide = @splat(identity);
-                    for (0..@min(width, span.count - done)) |i| {
-                        const at = @as(i64, @intCast(done + i)) * span.strides[0];
-                        lane[i] = strided.move(T, from, at)[0];
+                while (done < span.count) {
+                    inline for (&sums) |*sum| {
+                        if (done < span.count) sum.take(upTo(from, span, done));
+                        done += width;
                     }
-                    sum.take(lane);
                 }
             }
-            return sum.fold();
+            sums[0].join(sums[1]);
+            sums[2].join(sums[3]);
+            sums[0].join(sums[2]);
+            return sums[0].fold();
+        }
+
+        /// Sixteen terms, or as many as are left.
+        inline fn upTo(x: [*]T, span: strided.Span(1), start: usize) Lanes {
+            const count = @min(width, span.count - start);
+            if (count == width and span.strides[0] == 1) return widen(x[start..][0..width].*);
+            var lane: [width]Wide = @splat(identity);
+            for (lane[0..count], start..) |*to, i| {
+                to.* = strided.move(T, x, @as(i64, @intCast(i)) * span.strides[0])[0];
+            }
+            return lane;
         }
 
         inline fn widen(x: @Vector(width, T)) Lanes {
@@ -172,32 +218,54 @@ fn Reduction(comptime T: type, comptime operation: Operation) type {
             terms: *const strided.Walk(1),
             outputs: strided.Span(2),
         ) void {
-            var sums: [span_max / width]Sum = @splat(.{});
+            var sums: [columns_max / width]Sum = @splat(.{});
             for (0..terms.unitCount()) |unit| {
                 const span = terms.span(unit);
-                for (0..span.count) |j| {
-                    const at = span.offsets[0] + @as(i64, @intCast(j)) * span.strides[0];
-                    takeRow(&sums, strided.move(T, x, at)[0..outputs.count]);
+                const start = strided.move(T, x, span.offsets[0]);
+                var j: usize = 0;
+                while (j + rows_together <= span.count) : (j += rows_together) {
+                    takeRows(rows_together, &sums, start, j, span.strides[0], outputs.count);
+                }
+                while (j < span.count) : (j += 1) {
+                    takeRows(1, &sums, start, j, span.strides[0], outputs.count);
                 }
             }
             for (0..outputs.count) |i| {
                 const sum = &sums[i / width];
-                const lost = @as([width]Wide, sum.lost)[i % width];
+                const rest = @as([width]Wide, sum.rest)[i % width];
                 const total = @as([width]Wide, sum.lanes)[i % width];
-                const whole = if (compensated and std.math.isFinite(lost)) total + lost else total;
-                strided.move(T, y, @as(i64, @intCast(i)) * outputs.strides[1])[0] = narrow(whole);
+                const to = strided.move(T, y, @as(i64, @intCast(i)) * outputs.strides[1]);
+                to[0] = narrow(whole(total, rest));
             }
         }
 
-        inline fn takeRow(sums: []Sum, row: []const T) void {
-            var done: usize = 0;
-            while (done + width <= row.len) : (done += width) {
-                sums[done / width].take(widen(row[done..][0..width].*));
+        /// Rows that are added while a sum is in registers.
+        const rows_together = 4;
+
+        inline fn takeRows(
+            comptime rows: usize,
+            sums: []Sum,
+            start: [*]T,
+            first: usize,
+            stride: i64,
+            count: usize,
+        ) void {
+            var row: [rows][*]T = undefined;
+            inline for (&row, 0..) |*to, j| {
+                to.* = strided.move(T, start, @as(i64, @intCast(first + j)) * stride);
             }
-            if (done == row.len) return;
-            var lane: [width]Wide = @splat(identity);
-            for (row[done..], 0..) |value, i| lane[i] = value;
-            sums[done / width].take(lane);
+            var done: usize = 0;
+            while (done + width <= count) : (done += width) {
+                var sum = sums[done / width];
+                inline for (row) |from| sum.take(widen(from[done..][0..width].*));
+                sums[done / width] = sum;
+            }
+            if (done == count) return;
+            inline for (row) |from| {
+                var lane: [width]Wide = @splat(identity);
+                for (from[done..count], 0..) |value, i| lane[i] = value;
+                sums[done / width].take(lane);
+            }
         }
     };
 }

@@ -160,20 +160,27 @@ pub fn Walk(comptime operand_count: usize) type {
         dims: [rank_max]usize,
         strides: [operand_count][rank_max]i64,
         spans_per_row: usize,
+        span_max: usize,
 
         const Self = @This();
 
         pub fn init(views: [operand_count]*const View) Self {
+            return initCut(views, span_count_max);
+        }
+
+        /// With spans of at most so many elements.
+        pub fn initCut(views: [operand_count]*const View, span_max: usize) Self {
             var walk: Self = .{
                 .rank = 0,
                 .dims = @splat(1),
                 .strides = @splat(@splat(0)),
                 .spans_per_row = 0,
+                .span_max = span_max,
             };
             for (0..views[0].rank) |axis| walk.append(views, axis);
             if (walk.rank == 0) walk.rank = 1;
             const inner = walk.dims[walk.rank - 1];
-            walk.spans_per_row = std.math.divCeil(usize, inner, span_count_max) catch unreachable;
+            walk.spans_per_row = std.math.divCeil(usize, inner, span_max) catch unreachable;
             return walk;
         }
 
@@ -207,11 +214,11 @@ pub fn Walk(comptime operand_count: usize) type {
 
         pub fn span(walk: *const Self, unit: usize) Span(operand_count) {
             const inner = walk.rank - 1;
-            const start = unit % walk.spans_per_row * span_count_max;
+            const start = unit % walk.spans_per_row * walk.span_max;
             var result: Span(operand_count) = .{
                 .offsets = undefined,
                 .strides = undefined,
-                .count = @min(span_count_max, walk.dims[inner] - start),
+                .count = @min(walk.span_max, walk.dims[inner] - start),
             };
             for (0..operand_count) |which| {
                 result.strides[which] = walk.strides[which][inner];

@@ -143,6 +143,20 @@ pub fn runNow(program: u32, args: []const u8, status: *abi.RunStatus) Error!void
     status.* = ticket.status();
 }
 
+/// Runs on the caller's thread with the workers of the pool, once no other run takes a step, and
+/// returns when all steps are done: no thread has to be woken to begin, none to hear of the end.
+pub fn runHere(program: u32, args: []const u8, status: *abi.RunStatus) Error!void {
+    var ticket: Ticket = .{ .run = .{
+        .bound = try bind.bind(program, args, .queued),
+        .block_sizes = blockSizes(),
+    } };
+    defer ticket.run.deinit();
+    ticket.run.quantum = ticket.run.bound.steps;
+    takeSteps(&ticket);
+    settle(&ticket);
+    status.* = ticket.status();
+}
+
 /// Queues a run; the handle stays valid until its release, whatever becomes of the run.
 pub fn submit(program: u32, args: []const u8) Error!u32 {
     const ticket = try prepare(program, args);
@@ -246,6 +260,7 @@ fn drive(_: *Context) void {
         const run = &ticket.run;
         run.end = .none;
         run.quantum = quantum_steps;
+        run.on_step = notify;
         if (run.cancel.load(.acquire)) {
             run.end = .aborted;
         } else {
@@ -283,7 +298,6 @@ fn takeSteps(ticket: *Ticket) void {
         return;
     }
     ticket.run.prepare(ready);
-    ticket.run.on_step = notify;
     pool.run(.{ .context = ticket, .body = work, .worker_count = ticket.run.worker_count });
 }
 

@@ -1,10 +1,12 @@
 //! Measures what the machine can do at best, so that speeds can be told as shares of it: reading
-//! memory in one stream a thread, int8 dot products and f32 multiply-adds in registers.
+//! memory in one stream a thread, reading and writing so many bytes over and over, int8 dot
+//! products and f32 multiply-adds in registers.
 
 const std = @import("std");
 const abi = @import("../abi.zig");
 const dispatch = @import("../dispatch.zig");
 const engine = @import("../memory/engine.zig");
+const gpa = engine.gpa;
 const os = @import("../threads/os.zig");
 const pool_threads = @import("../threads/pool.zig");
 
@@ -66,5 +68,70 @@ pub fn measure(kind: abi.Probe, threads: u32, seconds: f64) Error!f64 {
         const amount: f64 = @floatFromInt(shared.amount.load(.monotonic));
         best = @max(best, amount * std.time.ns_per_s / elapsed);
         if (os.now() - start >= limit) return best;
+    }
+}
+
+/// Bytes that a pass reads and writes; `past_caches` as in kernels/stream.zig.
+pub const Traffic = struct { read_size: usize, write_size: usize, past_caches: bool };
+
+const Streams = struct {
+    traffic: Traffic,
+    source: []const u8,
+    target: []align(64) u8,
+    worker_count: u32,
+    sink: std.atomic.Value(u64) = .init(0),
+
+    fn pass(raw: *anyopaque, worker: u32, _: []align(64) u8) void {
+        const streams: *Streams = @ptrCast(@alignCast(raw));
+        const count = streams.worker_count;
+        const from = streams.source.len / count;
+        const to = streams.target.len / count / 64 * 64;
+        const sum = dispatch.probes().probe_stream(
+            streams.source.ptr + worker * from,
+            from,
+            streams.target.ptr + worker * to,
+            to,
+            streams.traffic.past_caches,
+        );
+        _ = streams.sink.fetchXor(sum, .monotonic);
+    }
+};
+
+/// Bytes a second, the mean of the passes within `seconds` behind one that does not count.
+pub fn measureStreams(traffic: Traffic, threads: u32, seconds: f64) Error!f64 {
+    var pool: pool_threads.Pool = .{};
+    defer pool.close();
+    const count = try pool.grow(if (threads == 0) os.processorCount() else threads);
+    if (count == 0) return error.OutOfMemory;
+    const size = traffic.read_size + traffic.write_size;
+    // Written first, so that no page is shared or missing.
+    const source = try gpa.alignedAlloc(u8, .@"64", traffic.read_size);
+    defer gpa.free(source);
+    const target = try gpa.alignedAlloc(u8, .@"64", traffic.write_size);
+    defer gpa.free(target);
+    @memset(source, 1);
+    @memset(target, 1);
+    var streams: Streams = .{
+        .traffic = traffic,
+        .source = source,
+        .target = target,
+        .worker_count = count,
+    };
+    const job: pool_threads.Job = .{
+        .context = &streams,
+        .body = Streams.pass,
+        .worker_count = count,
+    };
+    pool.run(job);
+    const limit: u64 = @intFromFloat(std.math.clamp(seconds, 0.0001, 60) * std.time.ns_per_s);
+    const start = os.now();
+    var passes: f64 = 0;
+    while (true) {
+        pool.run(job);
+        passes += 1;
+        const elapsed = os.now() - start;
+        if (elapsed < limit) continue;
+        const amount = passes * @as(f64, @floatFromInt(size));
+        return amount * std.time.ns_per_s / @as(f64, @floatFromInt(elapsed));
     }
 }
