@@ -51,6 +51,7 @@ test {
     _ = @import("kernels/testing.zig");
     _ = @import("kernels/unpack_packed.zig");
     _ = @import("kernels/unary.zig");
+    _ = @import("linalg/rotations.zig");
     _ = @import("linalg/vectors.zig");
     _ = @import("memory/handles.zig");
     _ = @import("memory/regions.zig");

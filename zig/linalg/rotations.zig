@@ -209,3 +209,38 @@ pub fn Rotations(comptime T: type) type {
         }
     };
 }
+
+test "flush: any runs of rotations, in pairs or alone, are what one after the other is" {
+    const gpa = std.testing.allocator;
+    const row_count = 12;
+    const width = strip + 5;
+    var random = std.Random.DefaultPrng.init(7);
+    const draw = random.random();
+    const work = try gpa.alloc(f64, workSize(row_count));
+    defer gpa.free(work);
+    const scratch = try gpa.alignedAlloc(u8, .@"64", row_count * strip * @sizeOf(f64));
+    defer gpa.free(scratch);
+    for (0..200) |_| {
+        var rows: [row_count * width]f64 = undefined;
+        for (&rows) |*x| x.* = draw.floatNorm(f64);
+        var want = rows;
+        var list = Rotations(f64).init(&rows, width, work, scratch);
+        for (0..1 + draw.uintLessThan(usize, 6)) |_| {
+            const start = draw.uintLessThan(usize, row_count - 1);
+            const end = start + 1 + draw.uintLessThan(usize, row_count - 1 - start);
+            for (start..end) |i| {
+                const angle = draw.float(f64);
+                list.add(i, @cos(angle), @sin(angle));
+                for (0..width) |column| {
+                    const upper = &want[i * width + column];
+                    const lower = &want[(i + 1) * width + column];
+                    const old = upper.*;
+                    upper.* = @cos(angle) * old + @sin(angle) * lower.*;
+                    lower.* = @cos(angle) * lower.* - @sin(angle) * old;
+                }
+            }
+        }
+        list.flush();
+        for (want, rows) |a, b| try std.testing.expectApproxEqAbs(a, b, 1e-13);
+    }
+}
