@@ -9,6 +9,7 @@ export { type CustomGradient, gradients, setCustomGradient } from "./gradients.t
 export { Graph } from "./graph.ts";
 export type { ProgramMemory } from "./memory.ts";
 export { type OutputShape, samplingColumns } from "./ops.ts";
+export { reads } from "./passes/rewriting.ts";
 export { Profile } from "./profile.ts";
 export { ProfileMeter, type ProfileOptions } from "./profile-meter.ts";
 export type { ProfileRow, ProfileSpan, ProgramProfile } from "./profile-rows.ts";

@@ -10,6 +10,7 @@ import {
   type Node,
   type ProgramPlan,
   planGraph,
+  reads,
   type Storage,
 } from "../graph/index.ts";
 import { type Reclaimable, ReclaimPriority, reclaimers } from "../memory/index.ts";
@@ -286,9 +287,7 @@ export function foldTrace({ nodes, leaves, roots, key }: Trace): Trace {
     storage.producer = undefined;
   }
   const touched = new Set(
-    folded.nodes.flatMap(({ inputs, outputs }) =>
-      [...inputs, ...outputs].map((one) => one.storage),
-    ),
+    folded.nodes.flatMap((node) => [...reads(node), ...node.outputs].map((one) => one.storage)),
   );
   const left = [...leaves, ...folded.made].filter((storage) => touched.has(storage));
   // Writing to it elsewhere must not change what the function computes.

@@ -113,6 +113,30 @@ describe("bitLinear", () => {
     expect(bitLinear(x.at("0:0"), w).shape).toEqual([0, 3, 5]);
   });
 
+  test("gives the same bits where passes share and fold what weights are made of", () => {
+    const [x, z, w] = [2, 3, 4].map((seed) => randn([8, 64], { seed })) as [Tensor, Tensor, Tensor];
+    const stored = w.to("ternary", { packing: "hf_ternary" });
+    const made = w.to("ternary");
+    const all = (of: (x: Tensor, w: Tensor) => Tensor) =>
+      [w, stored, made].map((one) => of(x, one));
+    const want = bitLinear(x, w).data();
+    const other = bitLinear(z, w).data();
+    const both = bitLinear(x, w).add(bitLinear(z, w)).data();
+    for (const y of all(bitLinear)) expect(y.data()).toEqual(want);
+    for (const y of all((a, b) => bitLinear(a, b).add(bitLinear(z, b)))) {
+      expect(y.data()).toEqual(both);
+    }
+    // The copy of a scale, and who reads the scale, in one trace.
+    const fresh = w.to("ternary");
+    const copy = fresh.clone();
+    const results = [bitLinear(x, fresh), bitLinear(z, copy), bitLinear(z, fresh)];
+    expect(results.map((y) => y.data())).toEqual([want, other, other]);
+    const compiled = compile((a: Tensor, b: Tensor) =>
+      [w, stored, made].flatMap((one) => [bitLinear(a, one), bitLinear(b, one)]),
+    );
+    expect(compiled(x, z).map((y) => y.data())).toEqual([want, other, want, other, want, other]);
+  });
+
   test("refuses shapes that do not fit, naming both", () => {
     const w = randn([5, 16], { seed: 2 });
     const message = throwsCode("tensor/shape-mismatch", () => bitLinear(randn([2, 15]), w));

@@ -54,10 +54,12 @@ function isAlike(a: Value, b: Value): boolean {
 function moved(node: Node, instead: ReadonlyMap<Storage, Value>): Node {
   const at = (value: Value): Value => {
     const target = instead.get(value.storage);
-    if (!target) return value;
-    const { dtype, dims, strides, offset } = value;
-    const { storage } = target;
-    return new Value({ storage, dtype, dims, strides, offset: offset + target.offset });
+    const rowScale = value.rowScale && at(value.rowScale);
+    if (!target && rowScale === value.rowScale) return value;
+    const { dtype, layout, dims, strides } = value;
+    const storage = target?.storage ?? value.storage;
+    const offset = value.offset + (target?.offset ?? 0);
+    return new Value({ storage, dtype, layout, dims, strides, offset, rowScale });
   };
   const { predicate } = node;
   return {

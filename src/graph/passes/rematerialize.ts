@@ -189,10 +189,11 @@ function changes({ writes }: Life, after: number, before: number): boolean {
 function repeated(nodes: Node[], { before, repeats }: Drop): Node[] {
   const instead = new Map<Storage, Storage>();
   const from = (value: Value): Value => {
-    const storage = instead.get(value.storage);
-    if (!storage) return value;
-    const { dtype, dims, strides, offset } = value;
-    return new Value({ storage, dtype, dims, strides, offset });
+    const storage = instead.get(value.storage) ?? value.storage;
+    const rowScale = value.rowScale && from(value.rowScale);
+    if (storage === value.storage && rowScale === value.rowScale) return value;
+    const { dtype, layout, dims, strides, offset } = value;
+    return new Value({ storage, dtype, layout, dims, strides, offset, rowScale });
   };
   const made = repeats.map((node) => {
     const inputs = node.inputs.map(from);

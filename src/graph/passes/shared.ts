@@ -73,9 +73,10 @@ function keyOf({ op, inputs, outputs, attrs }: Node, idOf: (storage: Storage) =>
 /** The instruction with operands of the storages that stay. */
 function readingInstead(node: Node, instead: ReadonlyMap<Storage, Storage>): Node {
   const from = (value: Value): Value => {
-    const storage = instead.get(value.storage);
-    if (!storage) return value;
-    const { dtype, layout, dims, strides, offset, rowScale } = value;
+    const storage = instead.get(value.storage) ?? value.storage;
+    const rowScale = value.rowScale && from(value.rowScale);
+    if (storage === value.storage && rowScale === value.rowScale) return value;
+    const { dtype, layout, dims, strides, offset } = value;
     return new Value({ storage, dtype, layout, dims, strides, offset, rowScale });
   };
   const { predicate } = node;
