@@ -30,7 +30,13 @@ export {
 } from "./engine/index.ts";
 export { BitNetError, type ErrorCode, errorCodes } from "./errors/index.ts";
 export type { FinishReason, GenerateOptions, Piece } from "./generate/index.ts";
-export type { Profile, ProfileOptions, ProfileRow, ProfileSpan } from "./graph/index.ts";
+export type {
+  Profile,
+  ProfileOptions,
+  ProfileRow,
+  ProfileSpan,
+  ProgramMemory,
+} from "./graph/index.ts";
 export { type CachedModel, type HubOptions, listModels, pullModel } from "./hub/index.ts";
 export * as linalg from "./linalg/index.ts";
 export { type LoadModelOptions, load } from "./load.ts";
@@ -41,6 +47,9 @@ export {
   argsort,
   type BitLinearOptions,
   bitLinear,
+  type CompiledFunction,
+  type CompiledProgram,
+  type CompileFunctionOptions,
   type CreateOptions,
   type CrossEntropyOptions,
   compile,

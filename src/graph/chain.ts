@@ -18,6 +18,8 @@ import { type Attrs, type Node, type Storage, sameView, type Value } from "./val
 
 const chainOps = Object.keys(ChainOp) as ChainOpName[];
 const dtypes = Object.keys(DType) as DTypeName[];
+/** Attributes that hold a step each. */
+const stepNames = Array.from({ length: chainStepMax }, (_, index) => `step_${index}`);
 
 /** Whether an op may be a step. */
 export function isChainOp(op: OpName): op is ChainOpName {
@@ -52,9 +54,9 @@ export function chainOf(members: readonly Node[]): Node | null {
   const registers = registersOf(steps);
   if (!registers) return null;
   const attrs: Record<string, number> = { count: steps.length };
-  for (let index = 0; index < chainStepMax; index += 1) {
+  for (const [index, name] of stepNames.entries()) {
     const step = steps[index];
-    attrs[`step_${index}`] = step ? wordOf(step, registers[index]!, registers) : 0;
+    attrs[name] = step ? wordOf(step, registers[index]!, registers) : 0;
   }
   return { op: "elementwise_chain", inputs, outputs, attrs, commit: false };
 }
@@ -130,13 +132,22 @@ export interface ChainStep {
 /** The steps of an `elementwise_chain`. */
 export function chainSteps(attrs: Attrs): ChainStep[] {
   return Array.from({ length: Number(attrs.count) }, (_, index) => {
-    const word = Number(attrs[`step_${index}`]);
-    const op = chainOps[word & 0xff]!;
+    const word = Number(attrs[stepNames[index]!]);
+    const op = opOf(word);
     const places = [ChainShift.a, ChainShift.b, ChainShift.c].map((shift) => (word >> shift) & 15);
     const operands = places.slice(0, operandCount(op)).map(nameOf);
     const to = nameOf(chainInputMax + ((word >> ChainShift.to) & 15));
     return { op, operands, to, dtype: dtypes[(word >> ChainShift.dtype) & 15]! };
   });
+}
+
+/** What the steps of an `elementwise_chain` do, in order. */
+export function chainStepOps(attrs: Attrs): ChainOpName[] {
+  return stepNames.slice(0, Number(attrs.count)).map((name) => opOf(Number(attrs[name])));
+}
+
+function opOf(word: number): ChainOpName {
+  return chainOps[word & 0xff]!;
 }
 
 function operandCount(op: ChainOpName): number {

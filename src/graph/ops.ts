@@ -9,7 +9,7 @@ import {
   type OpName,
   SamplingColumn,
 } from "../native/index.ts";
-import { chainSteps } from "./chain.ts";
+import { chainStepOps } from "./chain.ts";
 import {
   choleskyShapes,
   eighShapes,
@@ -290,9 +290,12 @@ export const opTable: Record<OpName, OpRule> = {
   elementwise_chain: {
     outputs: () => [null],
     work(inputs, outputs, attrs) {
-      const steps = chainSteps(attrs).map(({ op }) => opTable[op].work);
-      const costs = steps.map((work) => work?.(inputs, outputs, attrs) ?? elements(outputs[0]!));
-      return costs.reduce((sum, cost) => sum + cost, 0);
+      const each = elements(outputs[0]!);
+      let sum = 0;
+      for (const op of chainStepOps(attrs)) {
+        sum += opTable[op].work?.(inputs, outputs, attrs) ?? each;
+      }
+      return sum;
     },
   },
 };

@@ -7,6 +7,7 @@ import { type Node, type Storage, sameView, Value } from "../value.ts";
 import { isPlain, reads } from "./rewriting.ts";
 
 export function writeDirectly(nodes: readonly Node[], feedbacks: readonly FeedbackLink[]): Node[] {
+  if (!nodes.some(({ op }) => op === "copy")) return [...nodes];
   const touches = new Map<Storage, number[]>();
   const writers = new Map<Storage, number[]>();
   nodes.forEach((node, index) => {

@@ -8,11 +8,11 @@ import { chainInputMax, chainStepMax } from "../../native/index.ts";
 import { chainOf, isChainOp } from "../chain.ts";
 import type { FeedbackLink } from "../record.ts";
 import { type Node, type Storage, sameView, type Value } from "../value.ts";
-import { isPlain, reads } from "./rewriting.ts";
+import { isPlain } from "./rewriting.ts";
 
 /** Who touches a storage, by index of the instruction. */
 interface Touches {
-  readers: Set<number>;
+  readers: number[];
   writers: number[];
   /** Read as something other than an operand, or after the last instruction. */
   elsewhere: boolean;
@@ -22,6 +22,7 @@ export function fuseElementwise(
   nodes: readonly Node[],
   feedbacks: readonly FeedbackLink[],
 ): Node[] {
+  if (nodes.filter(isStep).length < 2) return [...nodes];
   const touches = touchesOf(nodes, feedbacks);
   const replaced = new Map<number, Node | null>();
   for (let last = nodes.length - 1; last > 0; last -= 1) {
@@ -101,7 +102,7 @@ class Group {
     const made = node.outputs[0]!;
     const { readers, elsewhere } = this.touches.get(made.storage)!;
     if (elsewhere) return false;
-    return [...readers].every((reader) => {
+    return readers.every((reader) => {
       if (!this.members.includes(reader)) return false;
       const { inputs } = this.nodes[reader]!;
       return inputs.every((input) => input.storage !== made.storage || sameView(input, made));
@@ -120,7 +121,7 @@ class Group {
       const { writers, readers } = this.touches.get(input.storage)!;
       if (writers.some((writer) => writer > index && writer < this.last)) return false;
       if (input.storage === target.storage && !sameView(input, target)) return false;
-      if (input.storage.kind === "arena" && Math.max(...readers) === index) {
+      if (input.storage.kind === "arena" && readers.at(-1) === index) {
         dying += input.storage.size;
       }
     }
@@ -155,15 +156,16 @@ function touchesOf(
   const of = ({ storage }: Value): Touches => {
     let known = touches.get(storage);
     if (!known) {
-      known = { readers: new Set(), writers: [], elsewhere: false };
+      known = { readers: [], writers: [], elsewhere: false };
       touches.set(storage, known);
     }
     return known;
   };
   nodes.forEach((node, index) => {
-    for (const input of node.inputs) of(input).readers.add(index);
+    for (const input of node.inputs) of(input).readers.push(index);
     for (const output of node.outputs) of(output).writers.push(index);
-    for (const value of reads(node).slice(node.inputs.length)) of(value).elsewhere = true;
+    if (node.predicate) of(node.predicate).elsewhere = true;
+    for (const { rowScale } of node.inputs) if (rowScale) of(rowScale).elsewhere = true;
   });
   for (const { from } of feedbacks) of(from).elsewhere = true;
   return touches;

@@ -44,6 +44,8 @@ interface Place {
 }
 
 export function joinProducts(nodes: readonly Node[], feedbacks: readonly FeedbackLink[]): Node[] {
+  const runs = runsOf(nodes);
+  if (runs.length === 0) return [...nodes];
   const readers = readersOf(nodes);
   const kept = new Set(feedbacks.map(({ from }) => from.storage));
   const writes = new Map<Storage, number>();
@@ -52,7 +54,7 @@ export function joinProducts(nodes: readonly Node[], feedbacks: readonly Feedbac
   }
   const joined = new Map<Node, Node | null>();
   const places = new Map<Storage, Place>();
-  for (const run of runsOf(nodes)) {
+  for (const run of runs) {
     const isFree = run.every(({ node, y }) => {
       const touched = [node.inputs[0]!, node.inputs[1]!, y];
       const isSteady = touched.every(({ storage }) => writes.get(storage) === 1);

@@ -5,6 +5,7 @@ import { canMove, countReaders, isPlain, rewrite } from "./rewriting.ts";
 
 /** rms_norm, then quantize_rows to i8 as its only reader. */
 export function fuseNormQuantize(nodes: Node[], feedbacks: readonly FeedbackLink[]): Node[] {
+  if (!nodes.some(({ op }) => op === "quantize_rows")) return nodes;
   const readers = countReaders(nodes, feedbacks);
   const norms = new Map<Storage, Node>();
   for (const node of nodes) {

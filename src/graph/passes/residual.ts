@@ -5,6 +5,7 @@ import { canMove, countReaders, isPlain, rewrite } from "./rewriting.ts";
 
 /** ternary_matmul, then add with something of the same shape as its only reader. */
 export function fuseResidual(nodes: Node[], feedbacks: readonly FeedbackLink[]): Node[] {
+  if (!nodes.some(({ op }) => op === "ternary_matmul")) return nodes;
   const readers = countReaders(nodes, feedbacks);
   const products = new Map<Storage, Node>();
   const order = new Map(nodes.map((node, index) => [node, index]));

@@ -8,6 +8,7 @@ import { type Node, type Storage, Value } from "../value.ts";
 import { isPlain, reads } from "./rewriting.ts";
 
 export function shareEqual(nodes: readonly Node[], feedbacks: readonly FeedbackLink[]): Node[] {
+  if (nodes.length < 2) return [...nodes];
   const writes = new Map<Storage, number>();
   for (const { outputs } of nodes) {
     for (const { storage } of outputs) writes.set(storage, (writes.get(storage) ?? 0) + 1);
