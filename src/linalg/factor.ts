@@ -1,4 +1,5 @@
 /** Decompositions: Cholesky, LU, QR, singular values, symmetric eigenvalues. */
+import { BitNetError } from "../errors/index.ts";
 import { svdVectors } from "../graph/index.ts";
 import { applied, type Tensor } from "../tensor/index.ts";
 import { matricesOf } from "./matrices.ts";
@@ -39,9 +40,12 @@ export interface Qr {
 /**
  * A = Q R by Householder reflectors: Q (m, min(m, n)) with orthonormal columns, or square with
  * `mode: "full"`; R upper triangular. Rank-deficient matrices have zeros, or nearly, on R's
- * diagonal. @throws BitNetError `linalg/shape-mismatch`; reading: `linalg/not-finite`
+ * diagonal.
+ * @throws BitNetError `linalg/shape-mismatch`, `linalg/invalid-option`; reading:
+ * `linalg/not-finite`
  */
 export function qr(a: Tensor, { mode = "thin" }: { mode?: "thin" | "full" } = {}): Qr {
+  requireExtent("qr", mode);
   const attrs = { full: mode === "full" };
   const [q, r] = applied("qr", [matricesOf("qr", a)], { attrs, outputCount: 2 });
   return { q: q!, r: r! };
@@ -59,9 +63,11 @@ export interface Svd {
 /**
  * A = U diag(s) V': min(m, n) singular vectors of each kind, or square U and V with
  * `vectors: "full"`.
- * @throws BitNetError `linalg/shape-mismatch`; reading: `linalg/not-finite`
+ * @throws BitNetError `linalg/shape-mismatch`, `linalg/invalid-option`; reading:
+ * `linalg/not-finite`
  */
 export function svd(a: Tensor, { vectors = "thin" }: { vectors?: "thin" | "full" } = {}): Svd {
+  requireExtent("svd", vectors);
   const attrs = { vectors: svdVectors[vectors] };
   const [s, u, vt] = applied("svd", [matricesOf("svd", a)], { attrs, outputCount: 3 });
   return { u: u!, s: s!, vt: vt! };
@@ -94,4 +100,9 @@ export function eigh(a: Tensor): Eigh {
 export function eigenvalues(a: Tensor): Tensor {
   const inputs = [matricesOf("eigenvalues", a, { square: true })];
   return applied("eigh", inputs, { attrs: { vectors: false } })[0]!;
+}
+
+function requireExtent(what: string, extent: string): void {
+  if (extent === "thin" || extent === "full") return;
+  throw new BitNetError("linalg/invalid-option", `${what}: want "thin" or "full", got "${extent}"`);
 }

@@ -53,6 +53,8 @@ test("options that make no sense are refused at once", () => {
   expect(refusalOf(() => linalg.rank(square(), { tolerance: -1 }))).toStartWith(code);
   expect(refusalOf(() => linalg.pinv(square(), { tolerance: Number.NaN }))).toStartWith(code);
   expect(refusalOf(() => linalg.norm(square(), "max" as "fro"))).toStartWith(code);
+  expect(refusalOf(() => linalg.qr(square(), { mode: "raw" as "full" }))).toStartWith(code);
+  expect(refusalOf(() => linalg.svd(square(), { vectors: "all" as "full" }))).toStartWith(code);
 });
 
 describe("data", () => {
