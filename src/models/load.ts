@@ -14,7 +14,7 @@ import { planHuggingFace } from "./hugging-face.ts";
 import { Packer } from "./packer.ts";
 import { Packers } from "./packers.ts";
 import { inLayer, type MatrixRole, matrixShape, type NormRole, storeSize } from "./shapes.ts";
-import { expandedSize, readFloats, WeightStore } from "./store.ts";
+import { expandedSize, plainFloats, readFloats, WeightStore } from "./store.ts";
 import { findTensors, type TensorTable } from "./tensor-table.ts";
 import { readTernary, requireFinite } from "./ternary.ts";
 
@@ -103,7 +103,7 @@ class Loading {
   ternaryCount = 0;
   denseCount = 0;
   #done = 0;
-  readonly #matrices: ((packer: Packer) => Promise<void>)[] = [];
+  readonly #matrices: { entry: TensorEntry; pack: (packer: Packer) => Promise<void> }[] = [];
   readonly #vectors: (() => Promise<void>)[] = [];
   /** Ends what is under way when a part has failed. */
   readonly #stop = new AbortController();
@@ -120,7 +120,6 @@ class Loading {
   async all(): Promise<DecoderWeights> {
     const { plan, store, tensors, options } = this.parts;
     const { config, names } = plan;
-    using packers = new Packers(this.#signal);
     using headPacker = new Packer(this.#signal);
     const headEntry = tensors.find(config.tiedHead ? names.embedding : names.head)!;
     const embedding = store.mapped(tensors.find(names.embedding)!);
@@ -129,7 +128,13 @@ class Loading {
     const finalNorm = this.#vector(tensors.find(names.finalNorm)!);
     const frequencies = store.vector(ropeFrequencies(config.rope, config.headWidth));
     const int8Head = options.int8Head ? allocateInt8Head(store, headEntry.shape) : undefined;
-    const work = this.#matrices.map((matrix) => () => packers.use(matrix));
+    const waiting = this.#matrices.map(({ entry }) => waitingMax(entry));
+    using packers = new Packers(Math.min(...waiting), this.#signal);
+    const work = this.#matrices.map(
+      ({ pack }) =>
+        () =>
+          packers.use(pack),
+    );
     if (int8Head) work.unshift(() => this.#int8Head(headPacker, headEntry, int8Head));
     await Promise.all([...work, () => this.#readVectors()].map((part) => this.#guarded(part)));
     if (this.#failure) throw this.#failure.error;
@@ -203,7 +208,9 @@ class Loading {
         bias: this.#bias(base, rows),
         norm: gamma && normEps ? { gamma, eps: normEps } : undefined,
       };
-      this.#matrices.push((packer) => this.#pack(packer, base, projection));
+      const entry = this.parts.tensors.find(`${base}.weight`)!;
+      const pack = (packer: Packer) => this.#pack(packer, base, projection);
+      this.#matrices.push({ entry, pack });
       return projection;
     });
   }
@@ -274,4 +281,14 @@ class Loading {
     const { options, checkpoint } = this.parts;
     options.onProgress?.(Math.min(this.#done, checkpoint.fileBytes), checkpoint.fileBytes);
   }
+}
+
+/**
+ * How many matrices like this may wait in the core at once, as JavaScript may be busy meanwhile:
+ * the less each keeps until its turn has come, the more. Floats are read twice and stay between;
+ * blocks have a scale each.
+ */
+function waitingMax({ dtype }: TensorEntry): number {
+  if (plainFloats[dtype]) return 2;
+  return dtype === "TQ1_0" || dtype === "TQ2_0" ? 16 : 64;
 }

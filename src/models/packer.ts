@@ -46,13 +46,18 @@ export interface MagnitudeStats {
 }
 
 export class Packer implements Disposable {
-  readonly #bench = new Workbench();
+  /** Buffers that hold from run to run. */
+  readonly #own = new Workbench();
+  /** What a run needs for itself, and Programs; of all packers that share it. */
+  readonly #bench: Workbench;
   readonly #ahead: ReadAhead;
   readonly #signal: AbortSignal | undefined;
 
-  constructor(signal?: AbortSignal, ahead = new ReadAhead()) {
+  /** `shared` is the business of who gives it. */
+  constructor(signal?: AbortSignal, shared?: { ahead: ReadAhead; bench: Workbench }) {
     this.#signal = signal;
-    this.#ahead = ahead;
+    this.#bench = shared?.bench ?? this.#own;
+    this.#ahead = shared?.ahead ?? new ReadAhead();
   }
 
   /**
@@ -62,7 +67,7 @@ export class Packer implements Disposable {
   async unpack(entry: TensorEntry, layout: LayoutName, to: Weight): Promise<Float32Array> {
     const [rows, cols] = to.shape as [number, number];
     const blocks = layout.startsWith("tq") ? (rows * cols) / 256 : 1;
-    const scales = this.#bench.buffer("scales", blocks * 4);
+    const scales = this.#own.buffer("scales", blocks * 4);
     const program = this.#bench.program(
       `unpack ${layout} ${to.layout} ${rows} ${cols}`,
       (graph) => {
@@ -110,13 +115,13 @@ export class Packer implements Disposable {
   async stats(entry: TensorEntry): Promise<MagnitudeStats> {
     const dtype = plainFloats[entry.dtype]!;
     const [rows, cols] = entry.shape as [number, number];
-    const stats = this.#bench.buffer("stats", rows * 24);
+    const stats = this.#own.buffer("stats", rows * 24);
     const program = this.#bench.program(`stats ${dtype} ${rows} ${cols}`, (graph) => {
       const source = graph.state("staging", rows * cols * elementSizes[dtype]);
       const w = graph.stateValue(source, { dtype, dims: [rows, cols] });
       graph.apply("abs_stats", [w], { into: [graph.output("stats", "f64", [rows, 3])] });
     });
-    await this.#run(program, entry, { stats });
+    await this.#run(program, entry, { staging: this.#own.buffer("floats", entry.bytes), stats });
     const values = new Float64Array(stats.bytes(0, rows * 24).slice().buffer);
     const result: MagnitudeStats = { sum: 0, max: 0, minNonzero: Number.POSITIVE_INFINITY };
     for (let row = 0; row < rows; row += 1) {
@@ -141,7 +146,7 @@ export class Packer implements Disposable {
       },
     );
     await program.submit({
-      regions: { staging: this.#bench.buffer("staging", entry.bytes), packed: to },
+      regions: { staging: this.#own.buffer("floats", entry.bytes), packed: to },
       inputs: { scale: Float32Array.of(scale) },
       signal: this.#signal,
     });
@@ -192,10 +197,10 @@ export class Packer implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#bench[Symbol.dispose]();
+    this.#own[Symbol.dispose]();
   }
 
-  /** Reads the tensor into the staging buffer, then runs the program. */
+  /** Reads the tensor into `staging`, the shared buffer if none is given; then runs the program. */
   async #run(
     program: Program,
     entry: TensorEntry,
@@ -203,9 +208,9 @@ export class Packer implements Disposable {
   ): Promise<number> {
     this.#signal?.throwIfAborted();
     const from: FileRange = { path: entry.file, offset: entry.offset, size: entry.bytes };
-    const staging = this.#bench.buffer("staging", entry.bytes);
+    const staging = regions.staging ?? this.#bench.buffer("staging", entry.bytes);
     return program.submit({
-      regions: { staging, ...regions },
+      regions: { ...regions, staging },
       reading: { region: "staging", from, ahead: this.#ahead.behind(from) },
       signal: this.#signal,
     });

@@ -1,21 +1,20 @@
 /**
- * Packers that take turns, so that the next matrices wait in the core while one is packed. As many
- * are under way, each with a staging buffer of its own, as there are packers.
+ * Packers that take turns, so that matrices wait in the core while one is packed. As many are under
+ * way as there are packers. They share what holds for one run at a time: the staging buffer, which
+ * each run fills when its turn has come, and the Programs.
  */
 import { Packer } from "./packer.ts";
 import { ReadAhead } from "./read-ahead.ts";
-
-/** One matrix is packed, one is next, and one is handed on by JavaScript. */
-const packerCount = 3;
+import { Workbench } from "./workbench.ts";
 
 export class Packers implements Disposable {
+  readonly #shared = { ahead: new ReadAhead(), bench: new Workbench() };
   readonly #all: Packer[];
   readonly #free: Packer[];
   readonly #waiting: ((packer: Packer) => void)[] = [];
 
-  constructor(signal: AbortSignal) {
-    const ahead = new ReadAhead();
-    this.#all = Array.from({ length: packerCount }, () => new Packer(signal, ahead));
+  constructor(count: number, signal: AbortSignal) {
+    this.#all = Array.from({ length: count }, () => new Packer(signal, this.#shared));
     this.#free = [...this.#all];
   }
 
@@ -38,5 +37,6 @@ export class Packers implements Disposable {
   /** Once nothing is under way. */
   [Symbol.dispose](): void {
     for (const packer of this.#all) packer[Symbol.dispose]();
+    this.#shared.bench[Symbol.dispose]();
   }
 }

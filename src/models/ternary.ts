@@ -73,8 +73,9 @@ async function readStored(
       `${entry.file}: ${entry.name}: want packed U8 weights, got ${entry.dtype}`,
     );
   }
-  const stored = await readScale(source, base);
+  // First, for it waits in the core from now on.
   await packer.unpack(entry, "hf_ternary", to);
+  const stored = await readScale(source, base);
   return plan.scheme.scaleMultiplies ? stored : Math.fround(1 / stored);
 }
 
