@@ -33,6 +33,19 @@ describe("vectors of several parts", () => {
     expect(whole.argmax().item()).toBe(find(90_000));
   });
 
+  test("results that go past the caches are whole, from one instruction, a function and a chain", () => {
+    const data = Float32Array.from({ length: 4_200_007 }, (_, index) => index % 1009);
+    const x = tensor(data);
+    const expectEach = (got: ArrayLike<number | bigint>, of: (value: number) => number) => {
+      let wrong = 0;
+      for (let i = 0; i < data.length; i += 1) if (got[i] !== of(data[i]!)) wrong += 1;
+      expect(wrong).toBe(0);
+    };
+    expectEach(x.add(x).data(), (value) => 2 * value);
+    expectEach(x.neg().data(), (value) => -value);
+    expectEach(x.mul(2).add(1).data(), (value) => 2 * value + 1);
+  });
+
   test("running sums are those of f64, rounded, and integers wrap", () => {
     const data = numbers();
     let sum = 0;

@@ -57,9 +57,11 @@ fn walk(comptime T: type, comptime operation: Operation, task: *const Task) void
     const views = [_]*const task_types.View{ task.in(0), task.in(1), task.out(0) };
     const spans = strided.Walk(3).init(views);
     const share = task.share(spans.unitCount());
+    const output: strided.Output = .of(task, views[2]);
+    defer output.finish();
     for (share.start..share.end) |unit| {
         const span = spans.span(unit);
-        each(T, operation)(&.{
+        output.run(comptime each(T, operation), &.{
             .x = .{
                 @ptrCast(span.pointer(T, views[0], 0)),
                 @ptrCast(span.pointer(T, views[1], 1)),

@@ -151,6 +151,8 @@ fn walk(comptime input_count: usize, task: *const Task) void {
     for (places[input_count_max..], 0..) |*place, index| {
         place.* = task.scratch + index * register_size;
     }
+    const output: strided.Output = .of(task, y);
+    defer output.finish();
     for (share.start..share.end) |unit| {
         const span = spans.span(unit);
         for (views[0..input_count], 0..) |view, index| {
@@ -167,7 +169,13 @@ fn walk(comptime input_count: usize, task: *const Task) void {
                 .y_stride = if (is_last) span.strides[input_count] else 1,
                 .count = span.count,
             };
-            if (part.each) |each| each(&piece) else copy.each(part.from, part.dtype, &piece);
+            const each = part.each orelse {
+                copy.each(part.from, part.dtype, &piece);
+                continue;
+            };
+            if (is_last and output.room != null and piece.y_stride == 1) {
+                output.runPast(each, &piece);
+            } else each(&piece);
         }
     }
 }

@@ -2,6 +2,7 @@
 //! join are joined, then the innermost axis is cut into spans, the units of work.
 
 const std = @import("std");
+const stream = @import("stream.zig");
 const width = @import("lanes.zig").width;
 const task_types = @import("task.zig");
 
@@ -91,6 +92,45 @@ pub const Piece = struct {
 
 /// An operation on a span.
 pub const Each = *const fn (piece: *const Piece) void;
+
+/// How spans of a result reach its memory: a large one goes past the caches, by way of scratch.
+pub const Output = struct {
+    element_size: usize,
+    /// Room for a span; null for plain stores.
+    room: ?[*]u8,
+
+    const room_size = 1024 * 8;
+
+    /// The last bytes of the scratch are the room: what runs must not use them.
+    pub fn of(task: *const task_types.Task, y: *const View) Output {
+        const element_size: usize = switch (y.dtype) {
+            inline else => |dtype| @sizeOf(Word(dtype)),
+        };
+        const is_large = stream.fits(y.elementCount() * element_size);
+        return .{
+            .element_size = element_size,
+            .room = if (is_large) task.scratch + task.scratch_size - room_size else null,
+        };
+    }
+
+    pub inline fn run(output: Output, comptime each: Each, piece: *const Piece) void {
+        if (output.room == null or piece.y_stride != 1) return each(piece);
+        output.runPast(each, piece);
+    }
+
+    pub noinline fn runPast(output: Output, each: Each, piece: *const Piece) void {
+        const room = output.room.?;
+        var inner = piece.*;
+        inner.y = room;
+        each(&inner);
+        stream.copy(piece.y, room[0 .. piece.count * output.element_size]);
+    }
+
+    /// Before anyone else reads the result.
+    pub fn finish(output: Output) void {
+        if (output.room != null) stream.fence();
+    }
+};
 
 /// Vectors of an operand whose elements adjoin (stride 1) or are one element again (stride 0),
 /// without a branch between the two.

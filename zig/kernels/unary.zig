@@ -51,9 +51,11 @@ fn walk(comptime T: type, comptime function: Function, task: *const Task) void {
     const views = [_]*const task_types.View{ task.in(0), task.out(0) };
     const spans = strided.Walk(2).init(views);
     const share = task.share(spans.unitCount());
+    const output: strided.Output = .of(task, views[1]);
+    defer output.finish();
     for (share.start..share.end) |unit| {
         const span = spans.span(unit);
-        each(T, function)(&.{
+        output.run(comptime each(T, function), &.{
             .x = .{ @ptrCast(span.pointer(T, views[0], 0)), undefined, undefined },
             .x_strides = .{ span.strides[0], undefined, undefined },
             .y = @ptrCast(span.pointer(T, views[1], 1)),
