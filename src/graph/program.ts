@@ -21,8 +21,8 @@ import type { ProgramMemory } from "./memory.ts";
 import { bytesOf } from "./ops.ts";
 import { reads } from "./passes/rewriting.ts";
 import type { Step } from "./plan.ts";
-import { ProfileMeter, type ProfileOptions } from "./profile-meter.ts";
-import type { ProgramProfile } from "./profile-rows.ts";
+import { ProfileMeter, type ProfileOptions } from "./profile/meter.ts";
+import type { ProgramProfile } from "./profile/rows.ts";
 import type { Recorded } from "./record.ts";
 import { elementSizes, type Storage, type Value } from "./value.ts";
 

@@ -1,7 +1,7 @@
 /** Profiles count what runs did, and draw when they did it. */
 import { describe, expect, test } from "bun:test";
 import { Graph, Profile, Program, type ProgramProfile, Sym } from "../../src/graph/index.ts";
-import { costOf } from "../../src/graph/profile-cost.ts";
+import { costOf } from "../../src/graph/profile/cost.ts";
 import { Region } from "../../src/native/index.ts";
 import { compile, ones } from "../../src/tensor/index.ts";
 

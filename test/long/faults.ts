@@ -223,14 +223,14 @@ export const faults: Fault[] = [
   },
   {
     name: "the gradient of a norm leaves out what the root does",
-    file: "src/graph/layer-gradients.ts",
+    file: "src/graph/gradients/layers.ts",
     find: "on.sub(scaled, on.mul(normal, along))",
     replace: "on.sub(scaled, on.mul(on.mul(normal, along), 0))",
     tests: ["tensor/layer-gradients.test.ts"],
   },
   {
     name: "a product with one zero has no gradient",
-    file: "src/graph/movement-gradients.ts",
+    file: "src/graph/gradients/movement.ts",
     find: "on.where(isAlone, over(rest), zero)",
     replace: "on.where(isAlone, zero, zero)",
     tests: ["tensor/gradient-edges.test.ts"],
@@ -258,7 +258,7 @@ export const faults: Fault[] = [
   },
   {
     name: "the gradient of a system's matrix has the wrong sign",
-    file: "src/graph/linalg-gradients.ts",
+    file: "src/graph/gradients/linalg.ts",
     find: "[() => on.neg(on.matmul(ofB, turned(y))), ofB]",
     replace: "[() => on.matmul(ofB, turned(y)), ofB]",
     tests: ["linalg/gradients.test.ts"],

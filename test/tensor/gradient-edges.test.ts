@@ -1,6 +1,6 @@
 /** Gradients where derivatives jump or end, as torch defines them; and where many ways meet. */
 import { describe, expect, test } from "bun:test";
-import { gradientRules } from "../../src/graph/gradient-rules.ts";
+import { gradientRules } from "../../src/graph/gradients/rules.ts";
 import { Op } from "../../src/native/index.ts";
 import {
   argsort,

@@ -1,7 +1,7 @@
 /** Gradients against torch's values and, op by op, against central differences in f64. */
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { gradientRules } from "../../src/graph/gradient-rules.ts";
+import { gradientRules } from "../../src/graph/gradients/rules.ts";
 import type { OpName } from "../../src/native/index.ts";
 import {
   crossEntropy,

@@ -4,12 +4,19 @@
  * through a view gets its gradient through the same view: summed over repeated axes, put back into
  * the whole.
  */
-import { BitNetError } from "../errors/index.ts";
-import { gradientRules } from "./gradient-rules.ts";
-import { straightThrough } from "./layer-gradients.ts";
-import type { Recorder } from "./record.ts";
+import { BitNetError } from "../../errors/index.ts";
+import type { Recorder } from "../record.ts";
+import {
+  elementSizes,
+  isFloat,
+  isRowMajor,
+  type Node,
+  type Storage,
+  type Value,
+} from "../value.ts";
+import { straightThrough } from "./layers.ts";
 import type { Gradient, GradientRule } from "./rule.ts";
-import { elementSizes, isFloat, isRowMajor, type Node, type Storage, type Value } from "./value.ts";
+import { gradientRules } from "./rules.ts";
 import { gradientDType, reshaped, ValueMaths } from "./value-maths.ts";
 
 /** A rule in place of those of the instructions between the inputs and the output of `node`. */

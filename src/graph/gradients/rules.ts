@@ -3,11 +3,11 @@
  * one is told. A rule goes from the gradients of an instruction's outputs to those of its inputs,
  * recorded as further instructions; the families stand in files of their own.
  */
-import type { OpName } from "../native/index.ts";
-import { elementwiseGradients } from "./elementwise-gradients.ts";
-import { layerGradients } from "./layer-gradients.ts";
-import { linalgGradients } from "./linalg-gradients.ts";
-import { movementGradients } from "./movement-gradients.ts";
+import type { OpName } from "../../native/index.ts";
+import { elementwiseGradients } from "./elementwise.ts";
+import { layerGradients } from "./layers.ts";
+import { linalgGradients } from "./linalg.ts";
+import { movementGradients } from "./movement.ts";
 import { type NoGradient, none, type OpGradient } from "./rule.ts";
 
 const storage = none("it moves weights between packings for storage");

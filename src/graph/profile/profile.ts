@@ -3,16 +3,10 @@
  * first worker, from the end of one instruction to the end of the next, so that waiting for the
  * others counts as the instruction's own; taking them costs a clock read each.
  */
-import { alignRows, formatBytes, formatDuration } from "../memory/index.ts";
-import {
-  type ProfileRow,
-  type ProfileSpan,
-  type ProgramProfile,
-  rowsOf,
-  spansOf,
-} from "./profile-rows.ts";
-import { drawProfile } from "./profile-svg.ts";
-import { chromeTrace } from "./profile-trace.ts";
+import { alignRows, formatBytes, formatDuration } from "../../memory/index.ts";
+import { type ProfileRow, type ProfileSpan, type ProgramProfile, rowsOf, spansOf } from "./rows.ts";
+import { drawProfile } from "./svg.ts";
+import { chromeTrace } from "./trace.ts";
 
 export class Profile {
   /** What took most time first. */

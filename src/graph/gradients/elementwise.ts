@@ -3,9 +3,9 @@
  * `minimum` halve the gradient between equal operands, abs has none at 0, sqrt an infinite one,
  * and of a power the base has none for the exponent 0, the exponent none for the base 0.
  */
-import type { OpName } from "../native/index.ts";
+import type { OpName } from "../../native/index.ts";
+import type { Value } from "../value.ts";
 import { type GradientRule, none } from "./rule.ts";
-import type { Value } from "./value.ts";
 import type { ValueMaths } from "./value-maths.ts";
 
 /** g times the derivative at x, whose value is y. */

@@ -10,11 +10,11 @@
  * QR; Murray, Differentiation of the Cholesky decomposition (2016); Townsend, Differentiating the
  * singular value decomposition (2016).
  */
-import { BitNetError } from "../errors/index.ts";
-import { type OpName, rankMax } from "../native/index.ts";
-import { svdVectors } from "./dense-shapes.ts";
+import { BitNetError } from "../../errors/index.ts";
+import { type OpName, rankMax } from "../../native/index.ts";
+import { svdVectors } from "../dense-shapes.ts";
+import { rowMajor, type Value } from "../value.ts";
 import type { GradientCase, GradientRule } from "./rule.ts";
-import { rowMajor, type Value } from "./value.ts";
 import { turned, type ValueMaths } from "./value-maths.ts";
 
 /** Ga = L^-T S L^-1 / 2, S the symmetric matrix whose lower triangle is that of L' Gl. */

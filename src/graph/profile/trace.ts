@@ -3,7 +3,7 @@
  * Source: "Trace Event Format", Google, docs of the Catapult project: `ph` X, `ts` and `dur` in
  * microseconds, `M` for names.
  */
-import type { ProfileRow, ProfileSpan } from "./profile-rows.ts";
+import type { ProfileRow, ProfileSpan } from "./rows.ts";
 
 interface Traced {
   spans: readonly ProfileSpan[];

@@ -2,9 +2,9 @@
  * Arithmetic on values while a gradient is recorded, and the views that rules need: operands
  * broadcast to the first one, all of them in f32 or f64.
  */
-import type { OpName } from "../native/index.ts";
-import type { ApplyOptions, Recorder } from "./record.ts";
-import { Value } from "./value.ts";
+import type { OpName } from "../../native/index.ts";
+import type { ApplyOptions, Recorder } from "../record.ts";
+import { Value } from "../value.ts";
 
 /** What a gradient is computed in: f32 but for f64. */
 export function gradientDType(dtype: Value["dtype"]): "f32" | "f64" {

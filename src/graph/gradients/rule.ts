@@ -1,5 +1,5 @@
 /** What the gradient of an op is made of: the types that all families of rules share. */
-import type { Node, Value } from "./value.ts";
+import type { Node, Value } from "../value.ts";
 import type { ValueMaths } from "./value-maths.ts";
 
 /** What a rule works with. */

@@ -3,10 +3,10 @@
  * each element once; operations are those of the op table, a multiplication and the addition after
  * it being two.
  */
-import type { OpName } from "../native/index.ts";
-import { extentAt } from "./dims.ts";
-import { bytesOf, workOf } from "./ops.ts";
-import { elementSizes, type Node, Value } from "./value.ts";
+import type { OpName } from "../../native/index.ts";
+import { extentAt } from "../dims.ts";
+import { bytesOf, workOf } from "../ops.ts";
+import { elementSizes, type Node, Value } from "../value.ts";
 
 /** Bytes read and written, and operations, of one run of an instruction. */
 export interface Cost {

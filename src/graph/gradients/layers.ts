@@ -6,9 +6,9 @@
  * Source: Bengio, Leonard and Courville, "Estimating or propagating gradients through stochastic
  * neurons for conditional computation", arXiv 1308.3432.
  */
-import type { OpName } from "../native/index.ts";
+import type { OpName } from "../../native/index.ts";
+import type { Value } from "../value.ts";
 import type { Gradient, GradientCase, GradientRule } from "./rule.ts";
-import type { Value } from "./value.ts";
 import { alongLast, turned, type ValueMaths } from "./value-maths.ts";
 
 /** Ops whose integers stand for floats: a gradient goes through them. */

@@ -2,9 +2,9 @@
  * Gradients of what moves, picks and sums elements. The largest (or smallest) of several equals
  * share theirs; of a product with zeros each factor has the product of the others.
  */
-import type { OpName } from "../native/index.ts";
+import type { OpName } from "../../native/index.ts";
+import { elementSizes, Value } from "../value.ts";
 import { type GradientRule, none } from "./rule.ts";
-import { elementSizes, Value } from "./value.ts";
 import { alongLast, reshaped } from "./value-maths.ts";
 
 /** Shared among all elements that are the extreme. */

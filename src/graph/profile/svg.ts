@@ -2,8 +2,8 @@
  * Draws a profile: over time, the share of each op, stacked, white where nothing ran; beside it
  * what each took in all.
  */
-import { formatDuration } from "../memory/index.ts";
-import type { ProfileRow, ProfileSpan } from "./profile-rows.ts";
+import { formatDuration } from "../../memory/index.ts";
+import type { ProfileRow, ProfileSpan } from "./rows.ts";
 
 const width = 860;
 const height = 380;

@@ -1,10 +1,10 @@
 /** Measures one Program: what its runs did, beside the times that the core takes. */
-import type { NativeProgram } from "../native/index.ts";
-import { formatDims } from "./dims.ts";
-import type { Step } from "./plan.ts";
-import { type Cost, costOf } from "./profile-cost.ts";
-import type { ProgramProfile } from "./profile-rows.ts";
-import type { Node, Value } from "./value.ts";
+import type { NativeProgram } from "../../native/index.ts";
+import { formatDims } from "../dims.ts";
+import type { Step } from "../plan.ts";
+import type { Node, Value } from "../value.ts";
+import { type Cost, costOf } from "./cost.ts";
+import type { ProgramProfile } from "./rows.ts";
 
 /** Single instructions that are kept by default: 16 bytes each. */
 const eventsDefault = 1 << 16;
