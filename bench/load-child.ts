@@ -1,6 +1,6 @@
 /**
  * One measurement of bench/load.ts, in a process of its own: nothing is compiled, cached or in
- * memory before but the files' pages.  bun bench/load-child.ts '{"task": …}'
+ * memory before but the files' pages. Its argument is the request, as JSON.
  */
 import { statSync } from "node:fs";
 import { openCheckpoint } from "../src/checkpoint/index.ts";

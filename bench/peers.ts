@@ -138,12 +138,11 @@ async function measureModel(
 ): Promise<ModelResult> {
   const config = {
     ...geometries[geometry],
-    // Blocks of 256 weights, and room for the depths.
+    // Blocks of 256 weights.
     ...(smoke && { hiddenSize: 256, intermediateSize: 512, headWidth: 64 }),
-    contextLength: depthMax + 256,
   };
   const path = await randomGguf(folder, { name: geometry, config, type });
-  const setup = { model: path, contextLength: config.contextLength, folder };
+  const setup = { model: path, contextLength: depthMax + 256, folder };
   const fileBytes = await tensorBytes(path);
   const loads: LoadRow[] = [];
   if (what.includes("load")) {

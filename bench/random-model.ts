@@ -63,7 +63,7 @@ export const geometries: Readonly<Record<GeometryName, DecoderConfig>> = {
     headCount: 12,
     groupCount: 12,
     headWidth: 64,
-    contextLength: 2048,
+    contextLength: 4096,
   },
   smoke: {
     ...bitnet,
@@ -74,7 +74,7 @@ export const geometries: Readonly<Record<GeometryName, DecoderConfig>> = {
     headCount: 4,
     groupCount: 2,
     headWidth: 32,
-    contextLength: 1024,
+    contextLength: 4096,
   },
 };
 
