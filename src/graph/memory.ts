@@ -1,5 +1,5 @@
 /** What memory a planned Program needs. */
-import { alignedSize, regionAlignment } from "../native/index.ts";
+import { placeSize } from "../native/index.ts";
 import type { ArenaPlan } from "./plan.ts";
 import type { Storage } from "./value.ts";
 
@@ -18,9 +18,7 @@ export interface ProgramMemory {
 /** What a plan takes. Regions that only some of is read count as a whole. */
 export function memoryOf(arena: ArenaPlan, storages: readonly Storage[]): ProgramMemory {
   let values = 0;
-  for (const { size } of arena.offsets.keys()) {
-    values += Math.max(regionAlignment, alignedSize(size));
-  }
+  for (const { size } of arena.offsets.keys()) values += placeSize(size);
   const sumOf = (kind: Storage["kind"]): number =>
     storages.reduce((sum, storage) => (storage.kind === kind ? sum + storage.size : sum), 0);
   return {

@@ -3,7 +3,7 @@
  * meet. A barrier stands before an instruction that touches what another worker may have touched
  * since the last barrier; serial instructions all run on one worker and order themselves.
  */
-import { alignedSize, regionAlignment } from "../native/index.ts";
+import { placeSize } from "../native/index.ts";
 import { extentMax } from "./dims.ts";
 import { opTable, workOf } from "./ops.ts";
 import { reads } from "./passes/rewriting.ts";
@@ -51,7 +51,7 @@ export function planArena(
   const offsets = new Map<Storage, number>();
   let size = 0;
   for (const [storage, life] of [...lives].sort(([a], [b]) => b.size - a.size)) {
-    const bytes = Math.max(regionAlignment, alignedSize(storage.size));
+    const bytes = placeSize(storage.size);
     let start = 0;
     const neighbours = placed
       .filter((other) => !reuse || (other.first <= life.last && life.first <= other.last))

@@ -74,6 +74,7 @@ export {
   type Strategy,
   type StrategyMoment,
 } from "./strategies.ts";
+export { svgDocument, svgPlace, svgText } from "./svg.ts";
 export type { Timeline } from "./timeline.ts";
 export {
   type CleanUpOptions,

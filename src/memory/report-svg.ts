@@ -1,5 +1,6 @@
 /** Draws a timeline: areas by tag, stacked, under the lines of the peak and of what was held. */
 import { formatBytes, formatDuration } from "./format.ts";
+import { svgDocument, svgPlace, svgText } from "./svg.ts";
 import type { Timeline } from "./timeline.ts";
 
 const width = 860;
@@ -18,20 +19,13 @@ export function drawTimeline(timeline: Timeline, title: string): string {
     plot.left + ((plot.right - plot.left) * column) / timeline.seconds.length;
   const level = (bytes: number): number => plot.bottom - ((plot.bottom - plot.top) * bytes) / high;
   const body = [
-    `<text x="${plot.left}" y="22" font-size="15">${escaped(title)}</text>`,
     ...grid(high, end, level),
     ...areas(timeline, at, level),
     line(steps(timeline.held, at, level), 'stroke="#555c64" stroke-dasharray="5 3"'),
     line(steps(timeline.peak, at, level), 'stroke="#c0392b" stroke-dasharray="1.5 3"'),
     ...legend(timeline),
   ];
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" ` +
-      `width="${width}" height="${height}" font-family="system-ui, sans-serif" font-size="12">`,
-    `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
-    ...body.map((element) => `  ${element}`),
-    "</svg>\n",
-  ].join("\n");
+  return svgDocument({ title, width, height, left: plot.left, body });
 }
 
 type Level = (bytes: number) => number;
@@ -41,8 +35,8 @@ function grid(high: number, end: number, level: Level): string[] {
   const lines: string[] = [];
   for (let tick = 0; tick <= tickCount; tick += 1) {
     const bytes = (high * tick) / tickCount;
-    const y = rounded(level(bytes));
-    const x = rounded(plot.left + ((plot.right - plot.left) * tick) / tickCount);
+    const y = svgPlace(level(bytes));
+    const x = svgPlace(plot.left + ((plot.right - plot.left) * tick) / tickCount);
     const time = formatDuration((end * tick) / tickCount);
     lines.push(
       `<path d="M${plot.left} ${y}H${plot.right}" stroke="#dfe2e5"/>`,
@@ -68,8 +62,8 @@ function areas({ tags, seconds }: Timeline, at: At, level: Level): string[] {
 /** Corners of a staircase: each column is level. */
 function steps(values: readonly number[], at: At, level: Level): string[] {
   return values.flatMap((bytes, column) => {
-    const y = rounded(level(bytes));
-    return [`${rounded(at(column))},${y}`, `${rounded(at(column + 1))},${y}`];
+    const y = svgPlace(level(bytes));
+    return [`${svgPlace(at(column))},${y}`, `${svgPlace(at(column + 1))},${y}`];
   });
 }
 
@@ -98,18 +92,10 @@ function legend({ tags, held, peak }: Timeline): string[] {
   return entries.map(
     ({ mark, text }, index) =>
       `<g transform="translate(0 ${plot.top + 10 + 20 * index})">${mark}` +
-      `<text x="${x + 16}">${escaped(text)}</text></g>`,
+      `<text x="${x + 16}">${svgText(text)}</text></g>`,
   );
 }
 
 function colorOf(tag: string | null, index: number): string {
   return tag === null ? withoutTag : colors[index % colors.length]!;
-}
-
-function rounded(value: number): number {
-  return Math.round(value * 10) / 10;
-}
-
-function escaped(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
 }

@@ -36,9 +36,9 @@ export {
   type FileRange,
   type MapAdviceName,
   type MapModeName,
+  placeSize,
   Region,
   type RegionOptions,
-  regionAlignment,
 } from "./region.ts";
 export {
   NativeProgram,

@@ -3,7 +3,7 @@
  * its handle object is collected. A run holds the regions it is bound to, whoever releases them.
  */
 import { BitNetError } from "../errors/index.ts";
-import { MapAdvice, MapMode, RegionFlag } from "./abi.gen.ts";
+import { MapAdvice, MapMode, RegionFlag, regionAlignment } from "./abi.gen.ts";
 import { check, core, toArrayBuffer } from "./core.ts";
 import { type RegionTag, tagNumber } from "./memory.ts";
 import { allocating } from "./out-of-memory.ts";
@@ -22,12 +22,14 @@ export type MapModeName = keyof typeof MapMode;
 /** How a mapped file will be used: `will_need` begins to read it, `cold` lets it leave memory. */
 export type MapAdviceName = keyof typeof MapAdvice;
 
-/** What regions, and what lies in them for kernels, are aligned to, in bytes. */
-export const regionAlignment = 64;
-
 /** The next size at or after `size` behind which an aligned value can lie. */
 export function alignedSize(size: number): number {
   return Math.ceil(size / regionAlignment) * regionAlignment;
+}
+
+/** What a value of a size takes of memory that is shared: empty ones have a place, too. */
+export function placeSize(size: number): number {
+  return Math.max(regionAlignment, alignedSize(size));
 }
 
 export interface RegionOptions {

@@ -15,13 +15,12 @@ import {
 } from "../graph/index.ts";
 import { type Reclaimable, ReclaimPriority, reclaimers } from "../memory/index.ts";
 import {
-  alignedSize,
   type BackgroundRun,
   NativeProgram,
   PreparedRun,
   passingArenaMin,
+  placeSize,
   Region,
-  regionAlignment,
 } from "../native/index.ts";
 import { NumberStorage } from "./numbers.ts";
 import { settle } from "./tape.ts";
@@ -331,9 +330,4 @@ function sharedPlace(size: number): { region: Region | undefined; base: number }
   const place = { ...slab };
   slab.base += size;
   return place;
-}
-
-/** Empty tensors have a place, too. */
-function placeSize(size: number): number {
-  return Math.max(regionAlignment, alignedSize(size));
 }

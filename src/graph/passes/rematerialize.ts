@@ -10,7 +10,7 @@ import { workOf } from "../ops.ts";
 import type { FeedbackLink } from "../record.ts";
 import { type Node, type Storage, Value } from "../value.ts";
 import { fuseElementwise } from "./elementwise.ts";
-import { isPlain, reads } from "./rewriting.ts";
+import { isPlain, readingInstead, reads } from "./rewriting.ts";
 
 /** Further work, as a share of all, and instructions repeated for one value. */
 const workShareMax = 0.5;
@@ -188,16 +188,8 @@ function changes({ writes }: Life, after: number, before: number): boolean {
 /** The instructions with those repeated before the reader; it and all later ones read the new. */
 function repeated(nodes: Node[], { before, repeats }: Drop): Node[] {
   const instead = new Map<Storage, Storage>();
-  const from = (value: Value): Value => {
-    const storage = instead.get(value.storage) ?? value.storage;
-    const rowScale = value.rowScale && from(value.rowScale);
-    if (storage === value.storage && rowScale === value.rowScale) return value;
-    const { dtype, layout, dims, strides, offset } = value;
-    return new Value({ storage, dtype, layout, dims, strides, offset, rowScale });
-  };
   const made = repeats.map((node) => {
-    const inputs = node.inputs.map(from);
-    const again: Node = { ...node, inputs, outputs: [] };
+    const again: Node = { ...readingInstead(node, instead), outputs: [] };
     again.outputs = node.outputs.map(({ storage, dtype, dims }) => {
       const { kind, name, size } = storage;
       const own: Storage = { kind, name, size };
@@ -206,9 +198,6 @@ function repeated(nodes: Node[], { before, repeats }: Drop): Node[] {
     });
     return again;
   });
-  const later = nodes.slice(before).map((node) => {
-    const predicate = node.predicate && from(node.predicate);
-    return { ...node, inputs: node.inputs.map(from), ...(predicate && { predicate }) };
-  });
+  const later = nodes.slice(before).map((node) => readingInstead(node, instead));
   return [...nodes.slice(0, before), ...made, ...later];
 }

@@ -1,6 +1,6 @@
 /** What passes ask of recorded instructions, and how they put others in their place. */
 import type { FeedbackLink } from "../record.ts";
-import type { Node, Storage, Value } from "../value.ts";
+import { type Node, type Storage, Value } from "../value.ts";
 
 /** Rewritten nodes stand where the second of the fused pair stood. */
 export function rewrite(nodes: Node[], each: (node: Node, dropped: Set<Node>) => Node): Node[] {
@@ -42,4 +42,21 @@ export function reads(node: Node): Value[] {
   const values = node.predicate ? [...node.inputs, node.predicate] : [...node.inputs];
   for (const { rowScale } of node.inputs) if (rowScale) values.push(rowScale);
   return values;
+}
+
+/** The instruction, reading other storages in place of some; views stay as they are. */
+export function readingInstead(node: Node, instead: ReadonlyMap<Storage, Storage>): Node {
+  const from = (value: Value): Value => {
+    const storage = instead.get(value.storage) ?? value.storage;
+    const rowScale = value.rowScale && from(value.rowScale);
+    if (storage === value.storage && rowScale === value.rowScale) return value;
+    const { dtype, layout, dims, strides, offset } = value;
+    return new Value({ storage, dtype, layout, dims, strides, offset, rowScale });
+  };
+  const { predicate } = node;
+  return {
+    ...node,
+    inputs: node.inputs.map(from),
+    ...(predicate && { predicate: from(predicate) }),
+  };
 }

@@ -4,8 +4,8 @@
  */
 import { formatDims } from "../dims.ts";
 import type { FeedbackLink } from "../record.ts";
-import { type Node, type Storage, Value } from "../value.ts";
-import { isPlain, reads } from "./rewriting.ts";
+import type { Node, Storage, Value } from "../value.ts";
+import { isPlain, readingInstead, reads } from "./rewriting.ts";
 
 export function shareEqual(nodes: readonly Node[], feedbacks: readonly FeedbackLink[]): Node[] {
   if (nodes.length < 2) return [...nodes];
@@ -69,21 +69,4 @@ function keyOf({ op, inputs, outputs, attrs }: Node, idOf: (storage: Storage) =>
   // Some ops leave these to whoever records them.
   for (const { dtype, dims } of outputs) key += `>${dtype}${formatDims(dims)}`;
   return key;
-}
-
-/** The instruction with operands of the storages that stay. */
-function readingInstead(node: Node, instead: ReadonlyMap<Storage, Storage>): Node {
-  const from = (value: Value): Value => {
-    const storage = instead.get(value.storage) ?? value.storage;
-    const rowScale = value.rowScale && from(value.rowScale);
-    if (storage === value.storage && rowScale === value.rowScale) return value;
-    const { dtype, layout, dims, strides, offset } = value;
-    return new Value({ storage, dtype, layout, dims, strides, offset, rowScale });
-  };
-  const { predicate } = node;
-  return {
-    ...node,
-    inputs: node.inputs.map(from),
-    ...(predicate && { predicate: from(predicate) }),
-  };
 }

@@ -2,7 +2,7 @@
  * Draws a profile: over time, the share of each op, stacked, white where nothing ran; beside it
  * what each took in all.
  */
-import { formatDuration } from "../../memory/index.ts";
+import { formatDuration, svgDocument, svgPlace, svgText } from "../../memory/index.ts";
 import type { ProfileRow, ProfileSpan } from "./rows.ts";
 
 const width = 860;
@@ -27,18 +27,11 @@ export function drawProfile(profile: Drawn, title: string): string {
   const kinds = kindsOf(profile);
   const columns = columnsOf(profile.spans, kinds, end);
   const body = [
-    `<text x="${plot.left}" y="22" font-size="15">${escaped(title)}</text>`,
     ...grid(end),
     ...kinds.map(({ color }, index) => area(columns, index, color)),
     ...legend(kinds, profile.seconds),
   ];
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" ` +
-      `width="${width}" height="${height}" font-family="system-ui, sans-serif" font-size="12">`,
-    `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
-    ...body.map((element) => `  ${element}`),
-    "</svg>\n",
-  ].join("\n");
+  return svgDocument({ title, width, height, left: plot.left, body });
 }
 
 interface Kind {
@@ -95,8 +88,8 @@ function area(columns: readonly Float64Array[], index: number, color: string): s
 function corners(shares: Float64Array): string[] {
   const points: string[] = [];
   shares.forEach((share, column) => {
-    const y = rounded(plot.bottom - (plot.bottom - plot.top) * Math.min(1, share));
-    points.push(`${rounded(at(column))},${y}`, `${rounded(at(column + 1))},${y}`);
+    const y = svgPlace(plot.bottom - (plot.bottom - plot.top) * Math.min(1, share));
+    points.push(`${svgPlace(at(column))},${y}`, `${svgPlace(at(column + 1))},${y}`);
   });
   return points;
 }
@@ -108,8 +101,8 @@ function at(column: number): number {
 function grid(end: number): string[] {
   const lines: string[] = [];
   for (let tick = 0; tick <= tickCount; tick += 1) {
-    const y = rounded(plot.bottom - ((plot.bottom - plot.top) * tick) / tickCount);
-    const x = rounded(plot.left + ((plot.right - plot.left) * tick) / tickCount);
+    const y = svgPlace(plot.bottom - ((plot.bottom - plot.top) * tick) / tickCount);
+    const x = svgPlace(plot.left + ((plot.right - plot.left) * tick) / tickCount);
     lines.push(
       `<path d="M${plot.left} ${y}H${plot.right}" stroke="#dfe2e5"/>`,
       `<text x="${plot.left - 6}" y="${y + 4}" text-anchor="end" fill="#555c64">` +
@@ -128,16 +121,8 @@ function legend(kinds: readonly Kind[], total: number): string[] {
     return (
       `<g transform="translate(0 ${plot.top + 10 + 20 * index})">` +
       `<rect x="${x}" y="-9" width="10" height="10" fill="${color}"/>` +
-      `<text x="${x + 16}">${escaped(op)}, ${formatDuration(seconds)}, ` +
+      `<text x="${x + 16}">${svgText(op)}, ${formatDuration(seconds)}, ` +
       `${share.toFixed(1)} %</text></g>`
     );
   });
-}
-
-function rounded(value: number): number {
-  return Math.round(value * 10) / 10;
-}
-
-function escaped(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
 }
