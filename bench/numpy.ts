@@ -45,7 +45,7 @@ export class NumPy implements Disposable {
   }
 
   /**
-   * Milliseconds of a call, the mean of `calls` after one that does not count; `name` is one of
+   * Milliseconds of a call, the median of `calls` after one that does not count; `name` is one of
    * numpy-timer.py's cases. Returns when OpenBLAS's threads, which spin for a while, are asleep.
    */
   async time(name: string, { size, calls }: { size: number; calls: number }): Promise<number> {

@@ -11,6 +11,7 @@ import {
   formatTable,
   type MachineDescription,
   measureRounds,
+  summarize,
 } from "../src/report/index.ts";
 import { type Tensor, uniform } from "../src/tensor/index.ts";
 import { NumPy } from "./numpy.ts";
@@ -36,6 +37,7 @@ export interface SpeedCase {
   plain?(out: Float32Array, operands: Operands<Float32Array>): unknown;
 }
 
+/** Medians of rounds, each the median of single calls: so is the run of the memory, and NumPy. */
 export interface SpeedRow {
   name: string;
   elements: number;
@@ -56,8 +58,10 @@ interface SpeedReport {
 }
 
 const width = 1000;
-/** Of one task in a round. */
+/** Of one task in a round, about. */
 const taskSeconds = 0.03;
+const callsMin = 3;
+const plainCalls = 3;
 
 /** Measures the cases as the command line asks and prints a table, or an object with --json. */
 export async function runSpeedBench(cases: readonly SpeedCase[]): Promise<void> {
@@ -98,7 +102,7 @@ async function measureSize(
   const arrays = named((_, name) => inputs[name].data() as Float32Array);
   const out = new Float32Array(elements);
   const seconds = smoke ? 0.0001 : taskSeconds;
-  const calls = smoke ? 1 : Math.max(1, Math.round((taskSeconds * 1e10) / (12 * elements)));
+  const calls = smoke ? 1 : Math.max(callsMin, Math.round((taskSeconds * 1e10) / (12 * elements)));
   const tasks: Record<string, () => number | Promise<number>> = {};
   for (const { name, reads, writes, hasRows = false, ours, plain } of cases) {
     const operands = hasRows ? inputs : flat;
@@ -110,7 +114,7 @@ async function measureSize(
     if (writes > 0) {
       tasks[`${memory} past`] = () => streamRate({ ...traffic, pastCaches: true }, { seconds });
     }
-    if (plain) tasks[`plain ${name}`] = () => timeOf(1, () => plain(out, arrays));
+    if (plain) tasks[`plain ${name}`] = () => timeOf(plainCalls, () => plain(out, arrays));
     if (numpy) {
       tasks[`numpy ${name}`] = async () =>
         1000 * (await numpy.time(name, { size: elements, calls: Math.min(calls, 200) }));
@@ -150,11 +154,18 @@ function computed(result: Tensor): void {
   first.item();
 }
 
-/** Microseconds of a call. */
+/**
+ * Microseconds of a call, the median of single ones behind one that does not count: a core that
+ * someone else takes for a while, JavaScript's compiler among them, slows down few of them.
+ */
 function timeOf(calls: number, work: () => unknown): number {
-  const start = performance.now();
-  for (let call = 0; call < calls; call += 1) work();
-  return ((performance.now() - start) * 1000) / calls;
+  work();
+  const times = Array.from({ length: calls }, () => {
+    const start = performance.now();
+    work();
+    return (performance.now() - start) * 1000;
+  });
+  return summarize(times).median;
 }
 
 function describe({ machine, numpy, rows }: SpeedReport): string {

@@ -262,6 +262,7 @@ export const opTable: Record<OpName, OpRule> = {
   cumulative_sum: likeFirst,
   take: {
     outputs: ([x, index]) => [{ dtype: x!.dtype, dims: [index!.dims[0]!, ...x!.dims.slice(1)] }],
+    work: (_, outputs) => elements(outputs[0]!),
   },
   scatter_add: {
     outputs: ([base]) => [{ dtype: base!.dtype, dims: base!.dims }],

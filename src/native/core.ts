@@ -184,8 +184,8 @@ export interface Traffic {
 }
 
 /**
- * Bytes a second of reading and writing so many bytes over and over, the mean of the passes: what a
- * computation that does as much is measured by. Blocks the caller.
+ * Bytes a second of reading and writing so many bytes over and over, the median of the passes: what
+ * a computation that does as much is measured by. Blocks the caller.
  */
 export function streamRate(traffic: Traffic, options: ProbeOptions = {}): number {
   const { readBytes, writeBytes, pastCaches = false } = traffic;

@@ -30,6 +30,15 @@ export interface ReduceOptions {
 /** A sum longer than this is made of the sums of its parts, which threads share. */
 const partSize = 1 << 16;
 
+/** Parts of a long vector: such as leave nothing over, where there are some about so large. */
+function cut(count: number): { parts: number; size: number } {
+  const least = Math.ceil(count / partSize);
+  for (let parts = least; parts <= 2 * least; parts += 1) {
+    if (count % parts === 0) return { parts, size: count / parts };
+  }
+  return { parts: least - 1, size: partSize };
+}
+
 /** sum, product, largest or smallest over the axes. */
 export function reduced(op: OpName, x: Value, options: ReduceOptions = {}): Value {
   const axes = normalizeAxes(options.axes, x.dims.length);
@@ -51,15 +60,13 @@ function overLast(op: OpName, x: Value, axes: Shape): Value {
 /** All of a long vector: equal parts side by side, then the parts and what is left over. */
 function wholeReduced(op: OpName, x: Value): Value {
   const count = sizeOf(shapeOf(x));
-  const parts = Math.floor(count / partSize);
+  const { parts, size } = cut(count);
   const attrs = { axes: 1 };
-  const rows = x.view({ dims: [parts, partSize], strides: [partSize, 1] });
+  const rows = x.view({ dims: [parts, size], strides: [size, 1] });
   const sums = pending.apply(op, [rows], { attrs })[0]!;
   const total = pending.apply(op, [sums], { attrs })[0]!;
-  if (parts * partSize === count) return total;
-  const tail = x
-    .view({ dims: [count], strides: [1] })
-    .slice(0, parts * partSize, count - parts * partSize);
+  if (parts * size === count) return total;
+  const tail = x.view({ dims: [count], strides: [1] }).slice(0, parts * size, count - parts * size);
   const rest = pending.apply(op, [tail], { attrs })[0]!;
   return pending.apply(pairwise[op]!, [total, rest])[0]!;
 }
@@ -136,15 +143,15 @@ export function indexOfExtreme(op: "arg_max" | "arg_min", x: Value, axis?: numbe
 /** Of a long vector: where each part has its extreme, which threads share, then which part. */
 function wholeExtreme(op: OpName, x: Value): Value {
   const [count] = shapeOf(x) as [number];
-  const parts = Math.floor(count / partSize);
-  const rows = x.view({ dims: [parts, partSize], strides: [partSize, 1] });
-  const step = pending.number(partSize, "i32").broadcast([parts]);
+  const { parts, size } = cut(count);
+  const rows = x.view({ dims: [parts, size], strides: [size, 1] });
+  const step = pending.number(size, "i32").broadcast([parts]);
   const ends = pending.apply("cumulative_sum", [step])[0]!;
-  let places = binary("sub", ends, partSize);
+  let places = binary("sub", ends, size);
   places = binary("add", places, pending.apply(op, [rows])[0]!);
-  if (parts * partSize < count) {
-    const tail = x.slice(0, parts * partSize, count - parts * partSize);
-    const last = binary("add", pending.apply(op, [tail])[0]!, parts * partSize);
+  if (parts * size < count) {
+    const tail = x.slice(0, parts * size, count - parts * size);
+    const last = binary("add", pending.apply(op, [tail])[0]!, parts * size);
     const one = last.view({ dims: [1], strides: [1] });
     places = pending.apply("concat", [places, one], { attrs: { axis: 0 } })[0]!;
   }

@@ -28,8 +28,8 @@ import { settle } from "./tape.ts";
 const programsMax = 512;
 /** From here on a tensor has a region of its own. */
 const ownRegionMin = 64 << 10;
-/** Simple operations that are done on the caller's thread; about a tenth of a millisecond. */
-const inlineWorkMax = 400_000;
+/** Simple operations that are done on the caller's thread alone: about ten microseconds. */
+const inlineWorkMax = 80_000;
 
 /** What a run reads and makes. */
 export interface Memory {

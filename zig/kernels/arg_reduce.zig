@@ -33,7 +33,7 @@ pub fn kernel(comptime operation: Operation) task_types.Kernel {
 /// Elements that a unit should read, about, and columns that are followed together.
 const unit_elements = 16 << 10;
 const columns_max = 256;
-const block_count = 1024;
+const block_count = 4096;
 const width = lanes.width;
 
 fn walk(comptime T: type, comptime operation: Operation, task: *const Task) void {
@@ -98,10 +98,18 @@ fn Search(comptime T: type, comptime operation: Operation) type {
                 found = @intCast(i);
             }
             if (found) |i| return @intCast(i);
-            for (x[best_block..row.count], best_block..) |value, i| {
-                if (value == best) return @intCast(i);
+            return @intCast(best_block + placeOf(best, x[best_block..row.count]));
+        }
+
+        /// Where the value, which is there, comes first.
+        fn placeOf(wanted: T, x: []const T) usize {
+            var at: usize = 0;
+            while (at + width <= x.len) : (at += width) {
+                const found = @as(Vector, x[at..][0..width].*) == @as(Vector, @splat(wanted));
+                if (std.simd.firstTrue(found)) |lane| return at + lane;
             }
-            unreachable;
+            while (x[at] != wanted) at += 1;
+            return at;
         }
 
         /// The extreme of whole vectors; null when something in them is not a number.
@@ -117,17 +125,28 @@ fn Search(comptime T: type, comptime operation: Operation) type {
                 }
             }
             while (at < x.len) : (at += width) look(x[at..][0..width].*, &bests[0], &odd[0]);
-            var result = first[0];
-            for (bests) |best| for (@as([width]T, best)) |value| {
-                if (isBetter(value, result)) result = value;
-            };
+            const result = halves(bestOf(bestOf(bests[0], bests[1]), bestOf(bests[2], bests[3])));
             if (T == i32) return result;
             const sum = (odd[0] + odd[1]) + (odd[2] + odd[3]);
             return if (@reduce(.Or, sum != sum)) null else result;
         }
 
+        inline fn bestOf(a: Vector, b: Vector) Vector {
+            return @select(T, isBetter(b, a), b, a);
+        }
+
+        inline fn halves(bests: Vector) T {
+            var best = bests;
+            inline for (.{ 8, 4, 2, 1 }) |step| {
+                var other = best;
+                inline for (0..step) |i| other[i] = best[i + step];
+                best = bestOf(best, other);
+            }
+            return best[0];
+        }
+
         inline fn look(value: Vector, best: *Vector, odd: *Vector) void {
-            best.* = @select(T, isBetter(value, best.*), value, best.*);
+            best.* = bestOf(best.*, value);
             if (T != i32) odd.* = @select(T, value != value, value, odd.*);
         }
 

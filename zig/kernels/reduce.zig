@@ -3,11 +3,13 @@
 //! f64 or i32. Nothing to reduce gives 0, 1, -inf or inf (for i32 the least and the largest).
 //!
 //! f32 is summed in f64, f64 with the rounding errors of all additions added at the end, integers
-//! wrap. Four times sixteen lanes take the elements of a row in turn and are folded by halves;
-//! columns are summed row by row. What is not a number wins every comparison. No sum is split among
-//! workers: units of work are spans of outputs, the fewer the more each is made of.
+//! wrap. Four times sixteen lanes, twice where they are wider than the elements, take the elements
+//! of a row in turn and are folded by halves; columns are summed row by row. What is not a number
+//! wins every comparison. No sum is split among workers: units of work are spans of outputs, the
+//! fewer the more each is made of.
 
 const std = @import("std");
+const builtin = @import("builtin");
 const lanes = @import("lanes.zig");
 const strided = @import("strided.zig");
 const task_types = @import("task.zig");
@@ -20,7 +22,8 @@ const rows_max = 1024;
 const columns_max = 256;
 /// Elements that a unit of rows should read, about.
 const unit_elements = 16 << 10;
-const accumulators = 4;
+/// Terms that are walked at a time.
+const span_max = 4096;
 
 pub const Attrs = extern struct { axes: u32 };
 
@@ -53,11 +56,34 @@ pub fn axesOf(view: *const View, start: usize, end: usize) View {
     return part;
 }
 
+/// Whether sums of f32 are made by fused multiply-adds, 256 bits at a time: x * 1 + sum is x + sum
+/// to the bit, and conversions to f64 then do not wait for the units that additions take.
+const adds_by_fma = builtin.cpu.arch == .x86_64 and
+    std.Target.x86.featureSetHas(builtin.cpu.features, .fma);
+const Quarter = @Vector(width / 4, f64);
+
+/// sum + x.
+inline fn addQuarter(sum: Quarter, x: [*]const f32, one: f64) Quarter {
+    const terms: @Vector(width / 4, f32) = x[0 .. width / 4].*;
+    return @mulAdd(Quarter, terms, @as(Quarter, @splat(one)), sum);
+}
+
+/// 1, of which the compiler does not know that nothing need be multiplied by it.
+inline fn unknownOne() f64 {
+    return asm (""
+        : [out] "=x" (-> f64),
+        : [in] "0" (@as(f64, 1)),
+    );
+}
+
 fn Reduction(comptime T: type, comptime operation: Operation) type {
     const compares = operation == .reduce_max or operation == .reduce_min;
     // Sums of what rounds are kept wider than they are asked for.
     const Wide = if (T == f32 and !compares) f64 else T;
     const compensated = T == f64 and operation == .reduce_sum;
+    // Wide ones fill twice the registers.
+    const accumulators = if (T == f32 and !compares) 2 else 4;
+    const in_quarters = adds_by_fma and T == f32 and operation == .reduce_sum;
     const identity: Wide = switch (operation) {
         .reduce_sum => 0,
         .reduce_product => 1,
@@ -141,7 +167,7 @@ fn Reduction(comptime T: type, comptime operation: Operation) type {
             const y = task.out(0);
             const kept = axesOf(x, 0, y.rank);
             const reduced = axesOf(x, y.rank, x.rank);
-            const terms = strided.Walk(1).init(.{&reduced});
+            const terms = strided.Walk(1).initCut(.{&reduced}, span_max);
             const rows_adjoin = terms.strides[0][terms.rank - 1] == 1;
             const row_size = @max(1, reduced.elementCount());
             const unit_max = std.math.clamp(unit_elements / row_size, 1, rows_max);
@@ -175,7 +201,10 @@ fn Reduction(comptime T: type, comptime operation: Operation) type {
                 const span = terms.span(unit);
                 const from = strided.move(T, x, span.offsets[0]);
                 var done: usize = 0;
-                if (span.strides[0] == 1) {
+                if (span.strides[0] == 1 and in_quarters) {
+                    done = span.count / (accumulators * width) * (accumulators * width);
+                    addWhole(&sums, from[0..done]);
+                } else if (span.strides[0] == 1) {
                     while (done + accumulators * width <= span.count) {
                         inline for (&sums) |*sum| {
                             sum.take(widen(from[done..][0..width].*));
@@ -191,9 +220,26 @@ fn Reduction(comptime T: type, comptime operation: Operation) type {
                 }
             }
             sums[0].join(sums[1]);
-            sums[2].join(sums[3]);
-            sums[0].join(sums[2]);
+            if (accumulators == 4) {
+                sums[2].join(sums[3]);
+                sums[0].join(sums[2]);
+            }
             return sums[0].fold();
+        }
+
+        fn addWhole(sums: *[accumulators]Sum, x: []const f32) void {
+            const one = unknownOne();
+            const first: *[4]Quarter = @ptrCast(&sums[0].lanes);
+            const second: *[4]Quarter = @ptrCast(&sums[1].lanes);
+            var parts: [8]Quarter = first.* ++ second.*;
+            var at: usize = 0;
+            while (at < x.len) : (at += accumulators * width) {
+                inline for (&parts, 0..) |*part, i| {
+                    part.* = addQuarter(part.*, x[at + i * (width / 4) ..].ptr, one);
+                }
+            }
+            first.* = parts[0..4].*;
+            second.* = parts[4..8].*;
         }
 
         /// Sixteen terms, or as many as are left.
@@ -240,7 +286,7 @@ fn Reduction(comptime T: type, comptime operation: Operation) type {
         }
 
         /// Rows that are added while a sum is in registers.
-        const rows_together = 4;
+        const rows_together = 8;
 
         inline fn takeRows(
             comptime rows: usize,
@@ -255,7 +301,17 @@ fn Reduction(comptime T: type, comptime operation: Operation) type {
                 to.* = strided.move(T, start, @as(i64, @intCast(first + j)) * stride);
             }
             var done: usize = 0;
-            while (done + width <= count) : (done += width) {
+            if (in_quarters) {
+                const one = unknownOne();
+                while (done + width <= count) : (done += width) {
+                    const to: *[4]Quarter = @ptrCast(&sums[done / width].lanes);
+                    var parts = to.*;
+                    inline for (row) |from| inline for (&parts, 0..) |*part, i| {
+                        part.* = addQuarter(part.*, from + done + i * (width / 4), one);
+                    };
+                    to.* = parts;
+                }
+            } else while (done + width <= count) : (done += width) {
                 var sum = sums[done / width];
                 inline for (row) |from| sum.take(widen(from[done..][0..width].*));
                 sums[done / width] = sum;

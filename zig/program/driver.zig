@@ -9,6 +9,7 @@ const engine = @import("../memory/engine.zig");
 const execute = @import("execute.zig");
 const handles = @import("../memory/handles.zig");
 const os = @import("../threads/os.zig");
+const pieces = @import("pieces.zig");
 const pool_threads = @import("../threads/pool.zig");
 const regions = @import("../memory/regions.zig");
 const sync = @import("../threads/sync.zig");
@@ -152,7 +153,14 @@ pub fn runHere(program: u32, args: []const u8, status: *abi.RunStatus) Error!voi
     } };
     defer ticket.run.deinit();
     ticket.run.quantum = ticket.run.bound.steps;
-    takeSteps(&ticket);
+    const bound = &ticket.run.bound;
+    const prepared = bound.program;
+    if (prepared.in_pieces and prepared.worth_sharing and bound.steps == 1 and
+        bound.thread_count == 0 and bound.reading == null and
+        !prepared.profile_on.load(.acquire))
+    {
+        takeStepInPieces(&ticket.run);
+    } else takeSteps(&ticket);
     settle(&ticket);
     status.* = ticket.status();
 }
@@ -299,6 +307,17 @@ fn takeSteps(ticket: *Ticket) void {
     }
     ticket.run.prepare(ready);
     pool.run(.{ .context = ticket, .body = work, .worker_count = ticket.run.worker_count });
+}
+
+fn takeStepInPieces(run: *execute.Run) void {
+    pool_mutex.lock();
+    defer pool_mutex.unlock();
+    const ready = pool.grow(@max(1, default_thread_count)) catch 0;
+    if (ready == 0) {
+        run.end = .failed;
+        return;
+    }
+    pieces.step(run, &pool, ready);
 }
 
 fn work(raw: *anyopaque, worker: u32, scratch: []align(64) u8) void {

@@ -96,22 +96,29 @@ fn walk(run: *Run, worker: Worker) void {
             } else checkpoint(run);
             if (run.end != .none) return;
         }
-        if (worker.index == 0) run.instr.store(@intCast(index), .monotonic);
-        if (run.bound.predicates[index]) |predicate| if (predicate.* == 0) continue;
-        const serial = instr.flags & @intFromEnum(abi.InstrFlag.serial) != 0;
-        if (serial and worker.index != 0) continue;
-        // What follows bad data would work on what was never made.
-        if (@atomicLoad(u32, &run.fault.code, .monotonic) != 0) continue;
-        if (worker.index == 0 and instr.flags & @intFromEnum(abi.InstrFlag.commit) != 0) {
-            run.committed = true;
-        }
-        execute(run, @intCast(index), worker, serial);
+        if (!perform(run, @intCast(index), worker)) continue;
         if (profile) |to| {
             const now = os.now();
             to.add(index, time, now);
             time = now;
         }
     }
+}
+
+/// A worker's part of an instruction; false where it has none.
+pub fn perform(run: *Run, index: u32, worker: Worker) bool {
+    const instr = run.bound.program.blob.instrs[index];
+    if (worker.index == 0) run.instr.store(index, .monotonic);
+    if (run.bound.predicates[index]) |predicate| if (predicate.* == 0) return false;
+    const serial = instr.flags & @intFromEnum(abi.InstrFlag.serial) != 0;
+    if (serial and worker.index != 0) return false;
+    // What follows bad data would work on what was never made.
+    if (@atomicLoad(u32, &run.fault.code, .monotonic) != 0) return false;
+    if (worker.index == 0 and instr.flags & @intFromEnum(abi.InstrFlag.commit) != 0) {
+        run.committed = true;
+    }
+    execute(run, index, worker, serial);
+    return true;
 }
 
 fn execute(run: *Run, index: u32, worker: Worker, serial: bool) void {
@@ -155,7 +162,7 @@ fn checkpoint(run: *Run) void {
 }
 
 /// Runs alone at the end of a step: what the step made becomes the next one's input.
-fn endStep(run: *Run) void {
+pub fn endStep(run: *Run) void {
     @memset(run.claims, 0);
     // A walk that ended early has said why.
     if (run.end != .none) return;

@@ -97,7 +97,10 @@ const Streams = struct {
     }
 };
 
-/// Bytes a second, the mean of the passes within `seconds` behind one that does not count.
+const pass_count_max = 1 << 14;
+
+/// Bytes a second, the median of the passes within `seconds` behind one that does not count: a core
+/// that someone else takes for a while slows down few of them.
 pub fn measureStreams(traffic: Traffic, threads: u32, seconds: f64) Error!f64 {
     var pool: pool_threads.Pool = .{};
     defer pool.close();
@@ -122,16 +125,20 @@ pub fn measureStreams(traffic: Traffic, threads: u32, seconds: f64) Error!f64 {
         .body = Streams.pass,
         .worker_count = count,
     };
+    const times = try gpa.alloc(u64, pass_count_max);
+    defer gpa.free(times);
     pool.run(job);
     const limit: u64 = @intFromFloat(std.math.clamp(seconds, 0.0001, 60) * std.time.ns_per_s);
     const start = os.now();
-    var passes: f64 = 0;
-    while (true) {
+    var before = start;
+    var passes: usize = 0;
+    while (passes < times.len and (passes == 0 or before - start < limit)) : (passes += 1) {
         pool.run(job);
-        passes += 1;
-        const elapsed = os.now() - start;
-        if (elapsed < limit) continue;
-        const amount = passes * @as(f64, @floatFromInt(size));
-        return amount * std.time.ns_per_s / @as(f64, @floatFromInt(elapsed));
+        const after = os.now();
+        times[passes] = @max(1, after - before);
+        before = after;
     }
+    std.mem.sort(u64, times[0..passes], {}, std.sort.asc(u64));
+    const amount: f64 = @floatFromInt(size);
+    return amount * std.time.ns_per_s / @as(f64, @floatFromInt(times[passes / 2]));
 }

@@ -6,6 +6,7 @@ const bind = @import("bind.zig");
 const blob_format = @import("blob.zig");
 const engine = @import("../memory/engine.zig");
 const handles = @import("../memory/handles.zig");
+const pieces = @import("pieces.zig");
 const Profile = @import("profile.zig").Profile;
 const regions = @import("../memory/regions.zig");
 const sync = @import("../threads/sync.zig");
@@ -24,6 +25,8 @@ pub const Program = struct {
     cost: u64,
     /// A step too small for its barriers is quicker on one worker.
     worth_sharing: bool,
+    /// See pieces.zig.
+    in_pieces: bool,
     /// Whether each run gets an arena and gives it back: large ones, which the pool hands from one
     /// Program to the next.
     arena_passes: bool,
@@ -53,6 +56,7 @@ pub const Program = struct {
             .blob = blob,
             .cost = totalCost(&blob),
             .worth_sharing = worthSharing(&blob),
+            .in_pieces = pieces.fits(&blob),
             .arena_passes = arenaPasses(&blob),
         };
         return program;
