@@ -120,7 +120,8 @@ pub const RegionKind = enum(u32) { arena, constant, state, input, output };
 /// `kind` is a `RegionKind`.
 pub const Region = extern struct { kind: u32, alignment: u32, size_at_max: u64 };
 
-/// extent = mul * sym + add; `sym` is `no_sym` for a constant, with mul 0.
+/// extent = mul * sym + add; `sym` is `no_sym` for a constant, with mul 0. Beside a symbol `add` is
+/// an i32: all but the first of n rows are n - 1.
 pub const Dim = extern struct { sym: u16, reserved: u16, mul: u32, add: u32 };
 
 pub const Slot = extern struct {

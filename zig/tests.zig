@@ -57,6 +57,7 @@ test {
     _ = @import("memory/regions.zig");
     _ = @import("memory/system_memory.zig");
     _ = @import("memory_tests.zig");
+    _ = @import("program/reach.zig");
     _ = @import("threads/pool.zig");
     _ = @import("threads/sync.zig");
 }

@@ -12,7 +12,7 @@ export class Sym {
   ) {}
 }
 
-/** extent = mul * sym + add. */
+/** extent = mul * sym + add, which is not below 0 for any value of the symbol. */
 export interface SymbolicDim {
   readonly sym: Sym;
   readonly mul: number;
@@ -58,5 +58,6 @@ export function formatDims(dims: readonly Dim[]): string {
 function formatDim(dim: Dim): string {
   if (typeof dim === "number") return String(dim);
   const product = dim.mul === 1 ? dim.sym.name : `${dim.mul}${dim.sym.name}`;
-  return dim.add === 0 ? product : `${product}+${dim.add}`;
+  if (dim.add === 0) return product;
+  return dim.add < 0 ? `${product}${dim.add}` : `${product}+${dim.add}`;
 }

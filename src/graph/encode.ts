@@ -91,7 +91,7 @@ class Tables {
 
   #dim(dim: Dim): Row {
     if (typeof dim === "number") return { sym: noSym, mul: 0, add: dim };
-    return { sym: this.source.syms.indexOf(dim.sym), mul: dim.mul, add: dim.add };
+    return { sym: this.source.syms.indexOf(dim.sym), mul: dim.mul, add: dim.add >>> 0 };
   }
 }
 

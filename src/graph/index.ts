@@ -1,7 +1,7 @@
 /** Recorded computing: values, the op table, graphs, and the Programs they compile to. */
 export { type CompileOptions, type ProgramPlan, planGraph } from "./compile.ts";
 export { svdVectors } from "./dense-shapes.ts";
-export { type Dim, dimOf, extentMax, formatDims, Sym } from "./dims.ts";
+export { type Dim, dimOf, extentAt, extentMax, formatDims, Sym } from "./dims.ts";
 export { encodeProgram } from "./encode.ts";
 export { explainPlan } from "./explain.ts";
 export { foldConstants } from "./fold.ts";

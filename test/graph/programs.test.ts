@@ -40,6 +40,38 @@ test("a strided broadcast add: permuted, repeated and sliced views, then in plac
   }
 });
 
+test("a region need be no larger than a run's sizes ask for, and one too small is refused", () => {
+  const graph = new Graph();
+  const rows = new Sym("rows", 100, 1);
+  const x = graph.stateValue(graph.state("x", 100 * 16), {
+    dtype: "f32",
+    dims: [{ sym: rows, mul: 1, add: 0 }, 4],
+  });
+  const rest = graph.stateValue(graph.state("rest", 100 * 16), {
+    dtype: "f32",
+    dims: [{ sym: rows, mul: 1, add: -1 }, 4],
+  });
+  graph.one("add", [rest, rest], { into: [rest] });
+  graph.one("add", [x, x], { into: [x] });
+  using program = new Program(graph);
+  using both = Region.create(192);
+  for (const [index, float] of normals(40, 1).entries()) {
+    new Float32Array(both.bytes(0, 192).buffer)[index] = float;
+  }
+  // Five rows of x, and behind them, at the next place that a region may have, four of the others.
+  const before = floatsOf(both).slice();
+  const run = { regions: { x: { region: both, offset: 0 }, rest: { region: both, offset: 128 } } };
+  program.now({ ...run, syms: { rows: 5 } });
+  const twice = (from: number, count: number): number[] =>
+    Array.from(before.slice(from, from + count), (float) => 2 * float);
+  expect([...floatsOf(both).slice(0, 20)]).toEqual(twice(0, 20));
+  expect([...floatsOf(both).slice(20, 32)]).toEqual([...before.slice(20, 32)]);
+  expect([...floatsOf(both).slice(32, 48)]).toEqual(twice(32, 16));
+  for (const size of [6, 9, 100]) {
+    expect(() => program.now({ ...run, syms: { rows: size } })).toThrow("do not fit");
+  }
+});
+
 describe("two sequences of different length in one run", () => {
   const lengths = [70, 9];
   const pages = 2;

@@ -116,6 +116,13 @@ describe("refused tables", () => {
       (e) => e.set("dim", 0, { sym: 0, mul: 2 ** 31, add: 0 }),
       "dim 0: symbol or extent",
     ],
+    "an extent below 0 at the least size": [
+      (e) => {
+        e.set("sym", 0, { min: 1 });
+        e.set("dim", 0, { sym: 0, mul: 1, add: 2 ** 32 - 2 });
+      },
+      "dim 0: symbol or extent",
+    ],
     "a slot in no region": [slot("embedding", 0, { region: 99 }), leaves],
     "a slot of no dtype": [slot("embedding", 0, { dtype: 10 }), leaves],
     "a slot of no layout": [slot("embedding", 0, { layout: 11 }), leaves],

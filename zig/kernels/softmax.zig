@@ -1,17 +1,19 @@
-//! y[r, i] = e^(x[r, i] - m) / sum_j e^(x[r, j] - m), with m the largest x of the row.
+//! y[.., i] = e^(x[.., i] - m) / sum_j e^(x[.., j] - m), with m the largest x of the row.
 //!
-//! x, y: f32 (R, D) rows; y may be the memory of x. Units of work: rows.
+//! x, y: f32 (.., D), two axes or more, rows of adjacent elements; y may be the memory of x. Units
+//! of work: rows.
 
 const std = @import("std");
 const lanes = @import("lanes.zig");
+const strided = @import("strided.zig");
 const task_types = @import("task.zig");
 
 const Task = task_types.Task;
 
 pub fn run(task: *const Task) callconv(.c) void {
-    const share = task.share(task.in(0).dims[0]);
+    const share = task.share(strided.rowCount(task.in(0)));
     for (share.start..share.end) |index| {
-        softmax(task.in(0).row(f32, index), task.out(0).row(f32, index));
+        softmax(strided.row(f32, task.in(0), index), strided.row(f32, task.out(0), index));
     }
 }
 
@@ -62,6 +64,26 @@ test "softmax: equals f64 to 1e-6, rows of every remainder, however the work is 
             for (row, y[r * 320 ..][0..cols]) |value, got| {
                 try testing.expectNear(@exp(@as(f64, value)) / sum, got, 1e-6);
             }
+        }
+    }
+}
+
+test "softmax: rows along the last of three axes, the others by any strides" {
+    var x: [2 * 3 * 4]f32 = undefined;
+    testing.fillNormal(f32, &x, 5, 1);
+    var y: [2 * 3 * 4]f32 = undefined;
+    var want: [2 * 3 * 4]f32 = undefined;
+    _ = testing.run(run, &.{testing.dense(f32, &x, &.{ 6, 4 })}, &.{
+        testing.dense(f32, &want, &.{ 6, 4 }),
+    }, {}, .{});
+    const turned = testing.strided(f32, &x, &.{ 3, 2, 4 }, &.{ 4, 12, 1 });
+    try testing.runSplit(run, &.{turned}, &.{testing.dense(f32, &y, &.{ 3, 2, 4 })}, {}, &.{
+        std.mem.sliceAsBytes(&y),
+    });
+    for (0..3) |first| {
+        for (0..2) |second| {
+            const got = y[(first * 2 + second) * 4 ..][0..4];
+            try std.testing.expectEqualSlices(f32, want[(second * 3 + first) * 4 ..][0..4], got);
         }
     }
 }

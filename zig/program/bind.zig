@@ -3,8 +3,8 @@
 
 const std = @import("std");
 const abi = @import("../abi.zig");
+const bind_regions = @import("bind_regions.zig");
 const engine = @import("../memory/engine.zig");
-const files = @import("../memory/files.zig");
 const programs = @import("program.zig");
 const Reading = @import("reading.zig").Reading;
 const regions = @import("../memory/regions.zig");
@@ -12,7 +12,7 @@ const task = @import("../kernels/task.zig");
 
 const gpa = engine.gpa;
 
-pub const Error = error{ InvalidArgument, InvalidHandle, OutOfMemory } || files.Error;
+pub const Error = bind_regions.Error;
 
 const input_alignment = 64;
 
@@ -129,7 +129,7 @@ pub fn bind(
         &.{};
     errdefer programs.freeArenas(own_arena);
     const arena = if (program.arena_passes) own_arena else try program.arena(use);
-    try bindRegions(program, parts, .{
+    try bind_regions.bind(program, parts.given(), .{
         .bases = bases,
         .held = held,
         .arena = arena,
@@ -168,7 +168,7 @@ fn bindPrepared(program_handle: u32, program: *programs.Program, parts: Parts) E
     @memset(held, 0);
     errdefer regions.table.dropAll(held);
     parts.copyInputs(program, prepared.inputs);
-    try bindRegions(program, parts, .{
+    try bind_regions.bind(program, parts.given(), .{
         .bases = prepared.bases,
         .held = held,
         .arena = try program.arena(.inline_run),
@@ -240,6 +240,10 @@ const Parts = struct {
         return parts;
     }
 
+    fn given(parts: Parts) bind_regions.Given {
+        return .{ .bindings = parts.bindings, .syms = parts.syms };
+    }
+
     fn copyInputs(parts: Parts, program: *const programs.Program, inputs: []*regions.Region) void {
         var at: usize = 0;
         var index: usize = 0;
@@ -272,94 +276,6 @@ fn readingInto(parts: Parts, program: *const programs.Program, bases: []const []
         .offset = wanted.offset,
         .ahead = .{ .offset = wanted.ahead_offset, .size = wanted.ahead_size },
     };
-}
-
-const Bases = struct {
-    bases: [][]u8,
-    held: []u32,
-    arena: []*regions.Region,
-    inputs: []*regions.Region,
-};
-
-fn bindRegions(program: *const programs.Program, parts: Parts, to: Bases) Error!void {
-    var arena_count: usize = 0;
-    var input_count: usize = 0;
-    regions.table.mutex.lock();
-    defer regions.table.mutex.unlock();
-    for (program.blob.regions, parts.bindings, 0..) |region, binding, index| {
-        switch (@as(abi.RegionKind, @enumFromInt(region.kind))) {
-            .arena => {
-                to.bases[index] = to.arena[arena_count].memory;
-                arena_count += 1;
-            },
-            .input => {
-                to.bases[index] = to.inputs[input_count].memory;
-                input_count += 1;
-            },
-            .constant, .state, .output => |kind| {
-                const bound = try regions.table.holdLocked(binding.handle);
-                to.held[index] = binding.handle;
-                if (bound.kind == .file) {
-                    if (kind != .constant) return error.InvalidArgument;
-                    try bound.kind.file.check();
-                }
-                const size = bound.memory.len;
-                if (binding.offset > size or region.size_at_max > size - binding.offset) {
-                    return error.InvalidArgument;
-                }
-                const start: usize = @intCast(binding.offset);
-                to.bases[index] = bound.memory[start..][0..@intCast(region.size_at_max)];
-                if (@intFromPtr(to.bases[index].ptr) % region.alignment != 0) {
-                    return error.InvalidArgument;
-                }
-            },
-        }
-    }
-    try refuseAliases(program, to.bases);
-}
-
-/// Two regions may share memory only where neither is written. Many are sorted by where they begin
-/// and compared with what begins before them.
-fn refuseAliases(program: *const programs.Program, bases: []const []u8) Error!void {
-    if (bases.len > pairs_max) return refuseAliasesSorted(program, bases);
-    const constant = @intFromEnum(abi.RegionKind.constant);
-    for (program.blob.regions, bases, 0..) |a, a_base, index| {
-        for (program.blob.regions[0..index], bases[0..index]) |b, b_base| {
-            if (a.kind == constant and b.kind == constant) continue;
-            const a_start = @intFromPtr(a_base.ptr);
-            const b_start = @intFromPtr(b_base.ptr);
-            if (a_start < b_start + b_base.len and b_start < a_start + a_base.len) {
-                return error.InvalidArgument;
-            }
-        }
-    }
-}
-
-/// Up to so many regions it is quicker to compare each with each.
-const pairs_max = 12;
-
-fn refuseAliasesSorted(program: *const programs.Program, bases: []const []u8) Error!void {
-    const order = try gpa.alloc(u32, bases.len);
-    defer gpa.free(order);
-    for (order, 0..) |*index, number| index.* = @intCast(number);
-    std.mem.sortUnstable(u32, order, bases, beginsBefore);
-    const constant = @intFromEnum(abi.RegionKind.constant);
-    // Where what was seen so far ends: all of it, and what is written.
-    var end: usize = 0;
-    var written_end: usize = 0;
-    for (order) |index| {
-        const base = bases[index];
-        if (base.len == 0) continue;
-        const start = @intFromPtr(base.ptr);
-        const is_written = program.blob.regions[index].kind != constant;
-        if (start < if (is_written) end else written_end) return error.InvalidArgument;
-        end = @max(end, start + base.len);
-        if (is_written) written_end = @max(written_end, start + base.len);
-    }
-}
-
-fn beginsBefore(bases: []const []u8, a: u32, b: u32) bool {
-    return @intFromPtr(bases[a].ptr) < @intFromPtr(bases[b].ptr);
 }
 
 const Resolver = struct {
@@ -400,7 +316,9 @@ const Resolver = struct {
             .layout = blob.layout(slot),
             .rank = slot.rank,
         };
-        for (blob.slotDims(slot), 0..) |dim, axis| result.dims[axis] = resolver.extent(dim);
+        for (blob.slotDims(slot), 0..) |dim, axis| {
+            result.dims[axis] = blob.extentAt(dim, resolver.syms);
+        }
         if (blob.layout(slot) == .strided) {
             for (blob.slotStrides(slot), 0..) |stride, axis| result.strides[axis] = stride;
         }
@@ -413,11 +331,6 @@ const Resolver = struct {
 
     fn address(resolver: Resolver, slot: abi.Slot) [*]u8 {
         return resolver.bases[slot.region].ptr + @as(usize, @intCast(slot.offset));
-    }
-
-    fn extent(resolver: Resolver, dim: abi.Dim) u32 {
-        if (dim.sym == abi.no_sym) return dim.add;
-        return dim.mul * resolver.syms[dim.sym] + dim.add;
     }
 
     fn fillPredicates(resolver: Resolver, list: []?*const i32) void {

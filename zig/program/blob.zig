@@ -47,9 +47,25 @@ pub const Blob = struct {
     /// The largest extent of a dim over all runs.
     pub fn extentMax(blob: *const Blob, dim: abi.Dim) u64 {
         if (dim.sym == abi.no_sym) return dim.add;
-        return @as(u64, dim.mul) * blob.syms[dim.sym].max + dim.add;
+        return @intCast(@max(0, extentOf(dim, blob.syms[dim.sym].max)));
+    }
+
+    /// The extent in a run with these symbols.
+    pub fn extentAt(_: *const Blob, dim: abi.Dim, syms: []align(1) const u32) u32 {
+        if (dim.sym == abi.no_sym) return dim.add;
+        return @intCast(extentOf(dim, syms[dim.sym]));
     }
 };
+
+/// A symbolic extent for a value of its symbol; below 0 only before it is checked.
+pub fn extentOf(dim: abi.Dim, sym: u32) i64 {
+    return @as(i64, dim.mul) * sym + constantOf(dim);
+}
+
+/// What is added to a symbol's multiple, or the whole extent.
+pub fn constantOf(dim: abi.Dim) i64 {
+    return if (dim.sym == abi.no_sym) dim.add else @as(i32, @bitCast(dim.add));
+}
 
 /// `bytes` must outlive the result and be aligned to 8.
 pub fn parse(bytes: []align(8) const u8, abi_hash: u32) Error!Blob {

@@ -51,6 +51,14 @@ pub const Case = struct {
         return dims[0..2].*;
     }
 
+    /// Rows of adjacent elements along the last of two axes or more; the others by any strides.
+    pub fn rowsOfAny(case: Case, slot: abi.Slot, dtype: DType) Error![]const Dim {
+        try require(slot.rank >= 2);
+        const dims = try case.strided(slot, dtype, slot.rank);
+        try require(case.blob.slotStrides(slot)[slot.rank - 1] == 1);
+        return dims;
+    }
+
     /// (rows, heads, width) with adjacent elements and forward strides.
     pub fn heads(case: Case, slot: abi.Slot) Error![3]Dim {
         const dims = try case.strided(slot, .f32, 3);
@@ -116,6 +124,27 @@ pub fn sameAll(a: []const Dim, b: []const Dim) Error!void {
     try require(a.len == b.len);
     for (a, b) |x, y| try same(x, y);
 }
+
+/// Extents added up: constants, and multiples of one symbol.
+pub const Sum = struct {
+    sym: u16 = abi.no_sym,
+    mul: u64 = 0,
+    constant: i64 = 0,
+
+    pub fn add(sum: *Sum, dim: Dim) Error!void {
+        if (dim.sym != abi.no_sym) {
+            try require(sum.sym == abi.no_sym or sum.sym == dim.sym);
+            sum.sym = dim.sym;
+        }
+        sum.mul += dim.mul;
+        sum.constant += blob_format.constantOf(dim);
+    }
+
+    pub fn is(sum: Sum, dim: Dim) bool {
+        const is_same = dim.sym == sum.sym and dim.mul == sum.mul;
+        return is_same and blob_format.constantOf(dim) == sum.constant;
+    }
+};
 
 pub fn constant(dim: Dim) Error!u32 {
     try require(dim.sym == abi.no_sym);

@@ -156,14 +156,14 @@ fn concat(case: Case) Error!void {
     try require(axis < y.rank);
     const dtype = case.blob.dtype(y);
     const whole = try case.strided(y, dtype, y.rank);
-    var sum: u64 = 0;
+    var sum: case_types.Sum = .{};
     for (0..case.inputs.len) |index| {
         const dims = try case.strided(case.in(index), dtype, y.rank);
         try sameAll(whole[0..axis], dims[0..axis]);
         try sameAll(whole[axis + 1 ..], dims[axis + 1 ..]);
-        sum += try case_types.constant(dims[axis]);
+        try sum.add(dims[axis]);
     }
-    try require(sum == try case_types.constant(whole[axis]));
+    try require(sum.is(whole[axis]));
 }
 
 fn sort(case: Case) Error!void {

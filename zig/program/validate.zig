@@ -81,7 +81,10 @@ fn checkRegion(region: abi.Region) Error!void {
 fn checkDim(blob: *const Blob, dim: abi.Dim) Error!void {
     if (dim.sym == abi.no_sym) {
         if (dim.mul != 0) return error.InvalidProgram;
-    } else if (dim.sym >= blob.syms.len) return error.InvalidProgram;
+    } else {
+        if (dim.sym >= blob.syms.len) return error.InvalidProgram;
+        if (blob_format.extentOf(dim, blob.syms[dim.sym].min) < 0) return error.InvalidProgram;
+    }
     if (blob.extentMax(dim) > std.math.maxInt(u32)) return error.InvalidProgram;
 }
 
