@@ -132,6 +132,16 @@ const layer = compile((input: Tensor, weight: Tensor) => rmsNorm(input, weight).
 const y = layer(randn([2, 6], { seed: 1 }), tensor([1, 1, 1, 1, 1, 1]));
 cell("A compiled function", { "rows sum to 1": y.sum({ axes: 1 }) });
 
+// One Program for prompts of any length up to 64.
+const attend = compile((q: Tensor, k: Tensor) => q.matmul(k.transpose()).mul(0.5).softmax(), {
+  rows: ["queries", "keys"],
+  sizes: { queries: 64, keys: 128 },
+});
+for (const length of [3, 17, 64]) attend(randn([length, 4]), randn([length + 10, 4])).data();
+cell("Sizes that change from call to call", {
+  shapes: attend.programs.map(({ inputs }) => inputs.join(" and ")).join("; "),
+});
+
 const w = randn([64, 256], { seed: 5 });
 const packed = w.to("ternary", { packing: "tile3" });
 const nibbles = w.mul(3).to("i4");

@@ -2,7 +2,7 @@
 import { isFloat, type Value } from "../graph/index.ts";
 import type { DType } from "./dtypes.ts";
 import { binary, cast, compare, divide, type Operand, select, unary } from "./elementwise.ts";
-import { contiguous, reshape } from "./movement.ts";
+import { compact, contiguous, reshape } from "./movement.ts";
 import { pending } from "./pending.ts";
 import { axisBack, lastAxis, logSumExp, reduced } from "./reductions.ts";
 import { normalizeAxis, shapeOf, sizeOf } from "./shapes.ts";
@@ -64,8 +64,10 @@ export function softmax(x: Value, axis: number): Value {
   const at = normalizeAxis(axis, x.dims.length);
   const dtype = isFloat(x.dtype) ? (x.dtype as DType) : "f32";
   if (dtype !== "f64") {
-    const y = pending.apply("softmax", [rowsOf(lastAxis(x, at))])[0]!;
-    return cast(axisBack(reshape(y, shapeOf(lastAxis(x, at))), at), dtype);
+    const turned = lastAxis(cast(x, "f32"), at);
+    const rows = turned.dims.length === 1 ? turned.broadcast([1, turned.dims[0]!]) : turned;
+    const y = pending.apply("softmax", [rows.strides.at(-1) === 1 ? rows : compact(rows)])[0]!;
+    return cast(axisBack(reshape(y, shapeOf(turned)), at), dtype);
   }
   const most = reduced("reduce_max", x, { axes: axis, keepDims: true });
   const shares = unary("exp", binary("sub", x, most));

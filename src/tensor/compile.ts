@@ -1,28 +1,31 @@
 /**
  * Functions of tensors as Programs: recorded once for each combination of shapes and dtypes, then
  * run without recording. Tensors that the function reads besides its inputs are those it met when
- * it was recorded, as are plain numbers.
+ * it was recorded, as are plain numbers. Where first extents change from call to call, one Program
+ * may serve all of them.
  */
 import {
-  elementSizes,
   explainPlan,
   Profile,
   ProfileMeter,
   type ProfileOptions,
   type ProgramMemory,
-  type Storage,
-  Value,
+  rowMajor,
+  type Value,
 } from "../graph/index.ts";
-import { contiguous } from "./movement.ts";
-import { pending } from "./pending.ts";
-import { type Compiled, compileTrace, execute, foldTrace } from "./run-trace.ts";
-import { shapeOf, sizeOf } from "./shapes.ts";
-import { Tensor } from "./tensor.ts";
+import {
+  type Binding,
+  leavesOf,
+  recordFunction,
+  rowOf,
+  runFunction,
+  type TensorFunction,
+} from "./recorded-function.ts";
+import { RunTimeSizes, type SizeOptions } from "./run-time-sizes.ts";
+import { type Compiled, compileTrace, foldTrace } from "./run-trace.ts";
+import type { Tensor } from "./tensor.ts";
 
-/** A function that reads no elements: what it does must not depend on them. */
-export type TensorFunction<Result extends Tensor | Tensor[]> = (...inputs: Tensor[]) => Result;
-
-export interface CompileFunctionOptions {
+export interface CompileFunctionOptions extends SizeOptions {
   /**
    * True computes cheap values again rather than keeping them for long, where that lowers the
    * planned peak: in gradients of many layers, above all. Up to half as much work again.
@@ -30,10 +33,11 @@ export interface CompileFunctionOptions {
   rematerialize?: boolean;
 }
 
-/** The Program of one combination of input shapes. */
+/** The Program of one combination of input shapes, or of all sizes that some extents take. */
 export interface CompiledProgram {
-  /** Dtype and shape of each input, as `f32(2, 3)`. */
+  /** Dtype and shape of each input, as `f32(2, 3)`, or `f32(n, 3)` where the size is free. */
   readonly inputs: readonly string[];
+  /** What it takes; at the largest sizes where some are free. */
   readonly memory: ProgramMemory;
   /** The instructions, one a line, and the memory they need. */
   explain(): string;
@@ -49,126 +53,100 @@ export interface CompiledFunction<Result extends Tensor | Tensor[]> extends Tens
   profile(): Profile;
 }
 
-interface Recorded extends CompiledProgram {
-  program: Compiled;
+interface Made extends CompiledProgram {
+  readonly program: Compiled;
   meter: ProfileMeter | undefined;
-  /** Memory that a run reads: an input by its index, or what was met while recording. */
-  leaves: (number | Storage)[];
-  results: Value[];
-  isList: boolean;
 }
 
-const alignment = 64;
-
 /**
- * The function, compiled at its first call for each combination of input shapes and dtypes.
+ * The function, compiled at its first call for each combination of input shapes and dtypes. With
+ * `rows` and `sizes` calls that differ in first extents share a Program.
  *
  * @example
  * ```ts
  * const step = compile((x, w) => x.matmul(w).relu());
  * step(a, b); // records and compiles
  * step(c, d); // runs, when shapes and dtypes are the same
+ *
+ * const scores = compile((q, k) => q.matmul(k.transpose()).softmax(), {
+ *   rows: ["queries", "keys"],
+ *   sizes: { queries: 64, keys: 4096 },
+ * });
  * ```
- * @throws BitNetError `tensor/read-while-compiling` from a call, when the function reads elements
+ * @throws BitNetError `tensor/read-while-compiling` from a call, when the function reads elements;
+ * `tensor/bad-shape` for `rows` and `sizes` that do not fit each other
  */
 export function compile<Result extends Tensor | Tensor[]>(
   of: TensorFunction<Result>,
   options: CompileFunctionOptions = {},
 ): CompiledFunction<Result> {
-  const known = new Map<string, Recorded>();
+  const calls = new Map<string, { made: Made; binding: Binding }>();
+  const programs = new Map<Compiled, Made>();
+  const sized = new RunTimeSizes(of, options);
   let profiling: ProfileOptions | undefined;
+  const madeOf = (program: Compiled, inputs: readonly string[]): Made => {
+    const known = programs.get(program);
+    if (known) return known;
+    const { plan } = program;
+    const meter = profiling && meterOf(program, profiling);
+    const made = { inputs, memory: plan.memory, explain: () => explainPlan(plan), program, meter };
+    programs.set(program, made);
+    return made;
+  };
+  const prepare = (rows: readonly Value[]): { made: Made; binding: Binding } => {
+    const { program, inputs, binding } = sized.prepare(rows) ?? prepareExact(of, rows, options);
+    return { made: madeOf(program, inputs), binding };
+  };
   const call: TensorFunction<Result> = (...inputs) => {
     const rows = inputs.map(rowOf);
     let key = "";
     for (const row of rows) key += keyOf(row);
-    let recorded = known.get(key);
-    if (!recorded) {
-      recorded = recordFunction(of, rows, options);
-      known.set(key, recorded);
-      if (profiling) recorded.meter = meterOf(recorded, profiling);
+    let known = calls.get(key);
+    if (!known) {
+      known = prepare(rows);
+      calls.set(key, known);
     }
-    return run(recorded, rows) as Result;
+    const { made, binding } = known;
+    const result = runFunction(made.program, binding, rows);
+    made.meter?.add(binding.sizes ?? {}, 1);
+    return result as Result;
   };
   const methods = {
     startProfile(wanted: ProfileOptions = {}): void {
       profiling = wanted;
-      for (const one of known.values()) one.meter ??= meterOf(one, wanted);
+      for (const made of programs.values()) made.meter ??= meterOf(made.program, wanted);
     },
     profile: (): Profile =>
       new Profile(
-        [...known.values()].flatMap(({ meter, inputs }) =>
-          meter ? [meter.read(known.size > 1 ? inputs.join(", ") : "")] : [],
+        [...programs.values()].flatMap(({ meter, inputs }) =>
+          meter ? [meter.read(programs.size > 1 ? inputs.join(", ") : "")] : [],
         ),
       ),
   };
   return Object.defineProperty(Object.assign(call, methods), "programs", {
-    get: () => [...known.values()],
+    get: () => [...programs.values()],
   }) as CompiledFunction<Result>;
 }
 
-function meterOf({ program: { run, plan } }: Recorded, options: ProfileOptions): ProfileMeter {
+function meterOf({ run, plan }: Compiled, options: ProfileOptions): ProfileMeter {
   return new ProfileMeter(run.program, plan.steps, options);
 }
 
-function recordFunction(
+/** A Program of these shapes alone. */
+function prepareExact(
   of: TensorFunction<Tensor | Tensor[]>,
   rows: readonly Value[],
   options: CompileFunctionOptions,
-): Recorded {
-  const stands: Storage[] = rows.map(({ dtype, dims }, index) => {
-    const size = Math.max(1, sizeOf(dims as number[])) * elementSizes[dtype];
-    return { kind: "state", name: `input ${index}`, size };
-  });
-  let isList = false;
-  const results: Value[] = [];
-  const recorded = pending.capture(() => {
-    const given = rows.map(
-      ({ dtype, dims }, index) => new Tensor(new Value({ storage: stands[index]!, dtype, dims })),
-    );
-    const made = of(...given);
-    isList = Array.isArray(made);
-    results.push(...[made].flat().map(({ value }) => value));
-    return results;
-  });
+): { program: Compiled; inputs: readonly string[]; binding: Binding } {
+  const { trace: recorded, inputs, results, isList } = recordFunction(of, rows);
   const trace = foldTrace(recorded);
-  const leaves = trace.leaves.map((leaf) => {
-    const index = stands.indexOf(leaf);
-    return index < 0 ? leaf : index;
-  });
-  const program = compileTrace(trace, options);
-  const { plan } = program;
+  const leaves = leavesOf(trace, inputs);
+  const laid = results.map(({ dtype, dims }) => ({ dtype, dims, strides: rowMajor(dims) }));
   return {
+    program: compileTrace(trace, options),
     inputs: rows.map(String),
-    memory: plan.memory,
-    explain: () => explainPlan(plan),
-    ...{ program, leaves, results, isList, meter: undefined },
+    binding: { leaves, results: laid, isList },
   };
-}
-
-function run({ program, leaves, results, isList, meter }: Recorded, rows: readonly Value[]) {
-  const made = results.map(({ dtype, dims }) => {
-    const size = sizeOf(dims as number[]) * elementSizes[dtype];
-    const storage: Storage = { kind: "state", name: "result", size };
-    return new Value({ storage, dtype, dims });
-  });
-  const given = leaves.map((leaf) => {
-    if (typeof leaf !== "number") {
-      pending.require(leaf);
-      return leaf;
-    }
-    const { storage, offset } = rows[leaf]!;
-    return offset === 0 ? storage : { ...storage, base: storage.base! + offset };
-  });
-  try {
-    execute(program, { leaves: given, roots: made.map(({ storage }) => storage) });
-    meter?.add({}, 1);
-  } finally {
-    for (const [index, leaf] of leaves.entries()) {
-      if (typeof leaf === "number") rows[leaf]!.storage.failure ??= given[index]!.failure;
-    }
-  }
-  const tensors = made.map((value) => new Tensor(value));
-  return isList ? tensors : tensors[0]!;
 }
 
 /** Dtype and extents, by which a recorded function is found again. */
@@ -181,20 +159,3 @@ function keyOf(row: Value): string {
 }
 
 const keys = new WeakMap<Value, string>();
-
-/** The input row by row in computed memory that a Program can be bound to. */
-function rowOf(input: Tensor): Value {
-  let row = contiguous(input.value);
-  pending.require(row.storage);
-  if (row.offset === 0) return row;
-  if ((row.storage.base! + row.offset) % alignment !== 0) {
-    row = pending.apply("copy", [row])[0]!;
-    pending.require(row.storage);
-  }
-  return new Value({
-    storage: row.storage,
-    dtype: row.dtype,
-    dims: shapeOf(row),
-    offset: row.offset,
-  });
-}

@@ -5,7 +5,6 @@ export {
   type CompiledProgram,
   type CompileFunctionOptions,
   compile,
-  type TensorFunction,
 } from "./compile.ts";
 export { type AxisPairs, dot, einsum, outer, tensordot } from "./contractions.ts";
 export { type CreateOptions, full, ones, type TensorOptions, tensor, zeros } from "./create.ts";
@@ -90,6 +89,7 @@ export {
 } from "./ranges.ts";
 
 export type { NestedArray } from "./read.ts";
+export type { TensorFunction } from "./recorded-function.ts";
 export { broadcastShapes, type Shape } from "./shapes.ts";
 export type { Sorted, SortOptions, TopOptions } from "./sorting.ts";
 export { type Index, Tensor, type TensorOperand } from "./tensor.ts";

@@ -37,6 +37,8 @@ export interface Memory {
   leaves: readonly Storage[];
   /** What gets memory that outlives the run. */
   roots: readonly Storage[];
+  /** Values of the Program's symbols, by name. */
+  sizes?: Readonly<Record<string, number>> | undefined;
 }
 
 export interface Trace extends Memory {
@@ -72,11 +74,12 @@ export function runTrace(trace: Trace): void {
 }
 
 /** Runs a compiled trace with this memory; see `runTrace`. */
-export function execute(program: Compiled, { leaves, roots }: Memory): void {
+export function execute(program: Compiled, memory: Memory): void {
   const { run, isSmall, written } = program;
+  const { leaves, roots } = memory;
   running = program;
   try {
-    bind(run, { leaves, roots });
+    bind(program, memory);
     if (isSmall) run.now();
     else run.here();
   } catch (error) {
@@ -104,11 +107,11 @@ export class Flight {
    * @throws BitNetError `native/out-of-memory`
    */
   constructor(trace: Trace) {
-    const { run } = programOf(trace);
+    const program = programOf(trace);
     this.roots = new Set(trace.roots);
     try {
-      bind(run, trace);
-      this.#run = run.start();
+      bind(program, trace);
+      this.#run = program.run.start();
     } catch (error) {
       forgo(trace.roots);
       throw error;
@@ -144,8 +147,9 @@ export class Flight {
 }
 
 /** Memory for what is made, and the arguments of the next run. */
-function bind({ args }: PreparedRun, { leaves, roots }: Memory): void {
+function bind({ run: { args }, plan }: Compiled, { leaves, roots, sizes }: Memory): void {
   allocate(roots);
+  for (const [index, { name }] of plan.syms.entries()) args.setSym(index, sizes![name]!);
   let index = 1;
   let inputs = 0;
   for (const storage of leaves) {
@@ -237,6 +241,7 @@ export function compileTrace(
   const numbers = leaves.filter((storage) => storage.kind === "input");
   const run = new PreparedRun(program, {
     regionCount: storages.length + 1,
+    symCount: plan.syms.length,
     inputSizes: numbers.map(({ size }) => size),
   });
   const work = plan.steps.reduce((sum, step) => sum + step.work, 0);
@@ -268,29 +273,36 @@ function indicesOf(leaves: readonly Storage[], among: ReadonlySet<Storage>): num
 }
 
 /**
- * The trace without what can be computed now: its numbers, and tensors that were made while it was
- * recorded, stay as they are.
+ * The trace as a function's: its roots are results, and its numbers, and tensors that were made
+ * while it was recorded, stay as they are.
+ */
+export function settleTrace({ leaves, roots }: Trace): void {
+  for (const leaf of leaves) {
+    if (leaf instanceof NumberStorage) leaf.settle();
+    // Writing to it elsewhere must not change what the function computes.
+    else if (leaf.isKnown) leaf.borrowed = true;
+  }
+  for (const [index, root] of roots.entries()) root.name = `result ${index}`;
+}
+
+/**
+ * The settled trace without what can be computed now.
  * @throws BitNetError `native/run-failed` for data that an instruction refuses
  */
 export function foldTrace({ nodes, leaves, roots, key }: Trace): Trace {
-  for (const leaf of leaves) if (leaf instanceof NumberStorage) leaf.settle();
-  for (const [index, root] of roots.entries()) {
-    root.kind = "output";
-    root.name = `result ${index}`;
-  }
+  for (const root of roots) root.kind = "output";
   const storages = new Map(leaves.map((storage, index) => [String(index), storage]));
   const folded = foldConstants({ nodes, feedbacks: [], storages });
   for (const [index, storage] of folded.made.entries()) {
     storage.kind = "state";
     storage.name = `made ${index}`;
     storage.producer = undefined;
+    storage.borrowed = true;
   }
   const touched = new Set(
     folded.nodes.flatMap((node) => [...reads(node), ...node.outputs].map((one) => one.storage)),
   );
   const left = [...leaves, ...folded.made].filter((storage) => touched.has(storage));
-  // Writing to it elsewhere must not change what the function computes.
-  for (const storage of left) if (storage.isKnown) storage.borrowed = true;
   return { nodes: folded.nodes, leaves: left, roots, key };
 }
 
