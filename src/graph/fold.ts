@@ -2,7 +2,7 @@
  * Constant folding: instructions that read only what is known when a Program is made are run then,
  * once, and their results are constants of the Program.
  */
-import { NativeProgram, PreparedRun, Region } from "../native/index.ts";
+import { NativeProgram, PreparedRun, Region, RunArgs } from "../native/index.ts";
 import { planGraph } from "./compile.ts";
 import { encodeProgram } from "./encode.ts";
 import { isPlain, reads } from "./passes/rewriting.ts";
@@ -81,7 +81,8 @@ function run(
     const storages = new Map(bound.map((storage, index) => [String(index), storage]));
     const plan = planGraph({ nodes, feedbacks: [], storages });
     using program = new NativeProgram(encodeProgram(plan), plan.steps.length);
-    const prepared = new PreparedRun(program, { regionCount: bound.length + 1, inputSizes: [] });
+    const args = new RunArgs({ regionCount: bound.length + 1, inputSizes: [] });
+    const prepared = new PreparedRun(program, args);
     for (const storage of wanted) {
       storage.region = Region.create(Math.max(1, storage.size), { tag: "tensor" });
       storage.base = 0;

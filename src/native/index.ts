@@ -31,6 +31,7 @@ export {
 export { type MakeRoom, setMakeRoom } from "./out-of-memory.ts";
 export { bufferAt, engineHandle, NativePool, type NativePoolOptions, packManner } from "./pool.ts";
 export { PreparedRun } from "./prepared-run.ts";
+export { NativeProgram } from "./program.ts";
 export {
   alignedSize,
   type FileRange,
@@ -41,13 +42,12 @@ export {
   type RegionOptions,
 } from "./region.ts";
 export {
-  NativeProgram,
   type RegionPlace,
   type RunOptions,
   type RunRequest,
   runNow,
   submitRun,
 } from "./run.ts";
-export type { Reading } from "./run-args.ts";
+export { type Reading, RunArgs } from "./run-args.ts";
 export { encodeStruct, type StructLayout, type StructValues } from "./structs.ts";
 export { type SystemMemory, systemMemory } from "./system-memory.ts";

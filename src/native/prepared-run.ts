@@ -5,9 +5,9 @@ import { RunState, RunStatusLayout, Status } from "./abi.gen.ts";
 import { BackgroundRun } from "./background-run.ts";
 import { check, core } from "./core.ts";
 import { allocating } from "./out-of-memory.ts";
-import { type NativeProgram, throwUnlessDone } from "./run.ts";
-import { RunArgs, type RunShape } from "./run-args.ts";
-import { decodeStruct } from "./structs.ts";
+import type { NativeProgram } from "./program.ts";
+import type { RunArgs } from "./run-args.ts";
+import { throwUnlessDone } from "./run-end.ts";
 
 /** The state's place among the words of a status. */
 const stateAt = RunStatusLayout.fields.state[0] / 4;
@@ -19,9 +19,9 @@ export class PreparedRun {
   readonly #status = new Uint8Array(RunStatusLayout.size);
   readonly #words = new Uint32Array(this.#status.buffer);
 
-  constructor(program: NativeProgram, shape: RunShape) {
+  constructor(program: NativeProgram, args: RunArgs) {
     this.program = program;
-    this.args = new RunArgs(shape);
+    this.args = args;
   }
 
   /** Runs at once on this thread. For small programs: the core refuses costly ones. */
@@ -50,8 +50,8 @@ export class PreparedRun {
     } else {
       check(status, "running");
     }
-    if (this.#words[stateAt] === RunState.done) return;
-    throwUnlessDone(decodeStruct(RunStatusLayout, this.#status));
+    // Looked at first: decoding it takes longer than a small run.
+    if (this.#words[stateAt] !== RunState.done) throwUnlessDone(this.#status);
   }
 }
 

@@ -21,6 +21,7 @@ import {
   passingArenaMin,
   placeSize,
   Region,
+  RunArgs,
 } from "../native/index.ts";
 import { NumberStorage } from "./numbers.ts";
 import { settle } from "./tape.ts";
@@ -239,7 +240,7 @@ export function compileTrace(
   });
   for (const root of roots) root.kind = "state";
   const numbers = leaves.filter((storage) => storage.kind === "input");
-  const run = new PreparedRun(program, {
+  const args = new RunArgs({
     regionCount: storages.length + 1,
     symCount: plan.syms.length,
     inputSizes: numbers.map(({ size }) => size),
@@ -248,6 +249,7 @@ export function compileTrace(
   const { size } = plan.arena;
   const arenaSize = size < passingArenaMin ? size : 0;
   const isSmall = work <= inlineWorkMax;
+  const run = new PreparedRun(program, args);
   return { run, plan, arenaSize, isSmall, written: indicesOf(leaves, written) };
 }
 
