@@ -2,7 +2,7 @@
  * The open core: its functions, and the turning of a status into an error. One core a process;
  * Workers share its state.
  */
-import { dlopen, JSCallback, toArrayBuffer } from "bun:ffi";
+import { dlopen, JSCallback, read, toArrayBuffer } from "bun:ffi";
 import { BitNetError, type ErrorCode } from "../errors/index.ts";
 import {
   abiHash,
@@ -18,7 +18,7 @@ import {
 import { locateCore } from "./locate.ts";
 import { decodeStruct, encodeStruct, type StructValues } from "./structs.ts";
 
-export { JSCallback, toArrayBuffer };
+export { JSCallback, read, toArrayBuffer };
 
 type Arg = number | NodeJS.TypedArray | ArrayBufferView | null;
 type Declared = typeof functions;

@@ -4,7 +4,7 @@
  */
 import { BitNetError } from "../errors/index.ts";
 import { MapAdvice, MapMode, RegionFlag, regionAlignment } from "./abi.gen.ts";
-import { check, core, toArrayBuffer } from "./core.ts";
+import { check, core, read, toArrayBuffer } from "./core.ts";
 import { type RegionTag, tagNumber } from "./memory.ts";
 import { allocating } from "./out-of-memory.ts";
 import { ownerOf } from "./owner.ts";
@@ -152,6 +152,15 @@ export class Region implements Disposable {
       placeOf.set(buffer, { region: this, offset });
     }
     return new Uint8Array(buffer);
+  }
+
+  /** The number at a byte of the region, without a buffer over it. */
+  number(dtype: "f32" | "f64" | "i32", offset: number): number {
+    if (this.#handle === 0) throw disposed();
+    if (offset < 0 || offset + (dtype === "f64" ? 8 : 4) > this.size) {
+      throw new RangeError(`${dtype} at ${offset} of a region of ${this.size} bytes`);
+    }
+    return read[dtype](this.#address as never, offset);
   }
 
   /** Tells the system how a part of a mapped file will be used; other regions take no advice. */

@@ -292,7 +292,7 @@ export class Pending {
     this.#entries = new Map();
     this.#made = [];
     this.#leaves = [];
-    this.#written = new Set();
+    if (this.#written.size > 0) this.#written = new Set();
     this.#key = "";
     this.#bytes = 0;
     this.#numbers = undefined;

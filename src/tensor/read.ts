@@ -84,5 +84,10 @@ export function onlyElement(value: Value): number | boolean {
         "index it first, or use toArray()",
     );
   }
-  return readerOf(value.dtype as DType, elementsOf(value))(0);
+  const { dtype, layout, storage } = value;
+  if (layout !== "strided" || (dtype !== "f32" && dtype !== "f64" && dtype !== "i32")) {
+    return readerOf(dtype as DType, elementsOf(value))(0);
+  }
+  pending.require(storage);
+  return storage.region!.number(dtype, storage.base! + value.offset);
 }

@@ -52,6 +52,23 @@ describe("a region", () => {
     }
   });
 
+  test("a number is read where it lies, and nowhere else", () => {
+    const region = Region.create(24);
+    const view = new DataView(region.bytes().buffer);
+    view.setFloat32(4, 1.5, true);
+    view.setFloat64(8, -1e300, true);
+    view.setInt32(20, -7, true);
+    expect(region.number("f32", 4)).toBe(1.5);
+    expect(region.number("f64", 8)).toBe(-1e300);
+    expect(region.number("i32", 20)).toBe(-7);
+    expect(() => region.number("f64", 20)).toThrow(RangeError);
+    expect(() => region.number("i32", -4)).toThrow(RangeError);
+    region[Symbol.dispose]();
+    expect(() => region.number("f32", 4)).toThrow(
+      expect.objectContaining({ code: "native/disposed" }),
+    );
+  });
+
   test("gives views of any part, and none beyond its ends", () => {
     using region = Region.create(100);
     region.bytes(10, 5).fill(7);
