@@ -300,20 +300,28 @@ fn Reduction(comptime T: type, comptime operation: Operation) type {
             inline for (&row, 0..) |*to, j| {
                 to.* = strided.move(T, start, @as(i64, @intCast(first + j)) * stride);
             }
+            // To the rows behind these, which lie too far away for the processor to guess them.
+            const ahead = @as(i64, rows) * stride;
             var done: usize = 0;
             if (in_quarters) {
                 const one = unknownOne();
                 while (done + width <= count) : (done += width) {
                     const to: *[4]Quarter = @ptrCast(&sums[done / width].lanes);
                     var parts = to.*;
-                    inline for (row) |from| inline for (&parts, 0..) |*part, i| {
-                        part.* = addQuarter(part.*, from + done + i * (width / 4), one);
-                    };
+                    inline for (row) |from| {
+                        @prefetch(strided.move(T, from, ahead) + done, .{});
+                        inline for (&parts, 0..) |*part, i| {
+                            part.* = addQuarter(part.*, from + done + i * (width / 4), one);
+                        }
+                    }
                     to.* = parts;
                 }
             } else while (done + width <= count) : (done += width) {
                 var sum = sums[done / width];
-                inline for (row) |from| sum.take(widen(from[done..][0..width].*));
+                inline for (row) |from| {
+                    @prefetch(strided.move(T, from, ahead) + done, .{});
+                    sum.take(widen(from[done..][0..width].*));
+                }
                 sums[done / width] = sum;
             }
             if (done == count) return;
