@@ -159,14 +159,15 @@ fn Product(comptime T: type, comptime A: type, comptime B: type) type {
     };
 }
 
-/// How many cells lie below each other, of `count`: as square as they come.
+/// How many cells lie below each other, of `count`: as square as they come, and rather more of them
+/// than beside each other, for A is turned as it is packed, and B is not.
 fn rowsOfGrid(m: usize, n: usize, count: usize) usize {
     var best: usize = 1;
     var least: usize = std.math.maxInt(usize);
     for (1..count + 1) |down| {
         if (count % down != 0) continue;
         const edges = m * (count / down) + n * down;
-        if (edges < least) {
+        if (edges <= least) {
             least = edges;
             best = down;
         }
