@@ -10,20 +10,28 @@ import { join } from "node:path";
 const version = "2.4.6";
 const folder = join(homedir(), ".cache", "bitnet-bun", `numpy-${version}`);
 
-/** After a call OpenBLAS's threads spin for up to 2^26 cycles. */
-const spinMs = 60;
+/** OpenBLAS's threads spin for a tenth of a second after a call, and longer on busy machines. */
+const spinMs = 200;
 
 type Child = Bun.Subprocess<"pipe", "pipe", "ignore">;
+
+interface Started {
+  lines: AsyncGenerator<string>;
+  threads: number;
+  version: string;
+}
 
 export class NumPy implements Disposable {
   readonly version: string;
   readonly #child: Child;
   readonly #lines: AsyncGenerator<string>;
+  readonly #threads: number;
 
-  private constructor(child: Child, lines: AsyncGenerator<string>, found: string) {
+  private constructor(child: Child, started: Started) {
     this.#child = child;
-    this.#lines = lines;
-    this.version = found;
+    this.#lines = started.lines;
+    this.#threads = started.threads;
+    this.version = started.version;
   }
 
   /** NumPy with so many threads of its BLAS, or null with a reason on standard error. */
@@ -41,7 +49,7 @@ export class NumPy implements Disposable {
     });
     const lines = linesOf(child.stdout);
     const first = await lines.next();
-    return first.done ? null : new NumPy(child, lines, first.value);
+    return first.done ? null : new NumPy(child, { lines, threads, version: first.value });
   }
 
   /**
@@ -53,7 +61,7 @@ export class NumPy implements Disposable {
     this.#child.stdin.flush();
     const { value, done } = await this.#lines.next();
     if (done) throw new Error(`NumPy ended while it was asked for ${name} of ${size}`);
-    await Bun.sleep(spinMs);
+    if (this.#threads > 1) await Bun.sleep(spinMs);
     return Number(value);
   }
 

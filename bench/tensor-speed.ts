@@ -76,7 +76,7 @@ export async function runSpeedBench(cases: readonly SpeedCase[]): Promise<void> 
   const { smoke } = values;
   const sizes = smoke ? [4000] : values.sizes.split(",").map(Number);
   const wanted = cases.filter(({ name }) => !values.only || values.only.split(",").includes(name));
-  using numpy = smoke ? null : await NumPy.start(describeMachine().threads);
+  using numpy = smoke ? null : await NumPy.start(1);
   const rows: SpeedRow[] = [];
   for (const elements of sizes) {
     rows.push(...(await measureSize(wanted, elements, { smoke, numpy })));
