@@ -61,7 +61,6 @@ const width = 1000;
 /** Of one task in a round, about. */
 const taskSeconds = 0.03;
 const callsMin = 3;
-const plainCalls = 3;
 
 /** Measures the cases as the command line asks and prints a table, or an object with --json. */
 export async function runSpeedBench(cases: readonly SpeedCase[]): Promise<void> {
@@ -102,11 +101,11 @@ async function measureSize(
   const arrays = named((_, name) => inputs[name].data() as Float32Array);
   const out = new Float32Array(elements);
   const seconds = smoke ? 0.0001 : taskSeconds;
-  const calls = smoke ? 1 : Math.max(callsMin, Math.round((taskSeconds * 1e10) / (12 * elements)));
+  const calls = Math.max(callsMin, Math.round((taskSeconds * 1e10) / (12 * elements)));
   const tasks: Record<string, () => number | Promise<number>> = {};
   for (const { name, reads, writes, hasRows = false, ours, plain } of cases) {
     const operands = hasRows ? inputs : flat;
-    tasks[`ours ${name}`] = () => timeOf(calls, () => computed(ours(operands)));
+    tasks[`ours ${name}`] = () => timeOf(seconds, () => computed(ours(operands)));
     const traffic = { readBytes: 4 * reads * elements, writeBytes: 4 * writes * elements };
     const { readBytes, writeBytes } = traffic;
     const memory = `memory ${readBytes} ${writeBytes}`;
@@ -114,7 +113,7 @@ async function measureSize(
     if (writes > 0) {
       tasks[`${memory} past`] = () => streamRate({ ...traffic, pastCaches: true }, { seconds });
     }
-    if (plain) tasks[`plain ${name}`] = () => timeOf(plainCalls, () => plain(out, arrays));
+    if (plain) tasks[`plain ${name}`] = () => timeOf(0, () => plain(out, arrays));
     if (numpy) {
       tasks[`numpy ${name}`] = async () =>
         1000 * (await numpy.time(name, { size: elements, calls: Math.min(calls, 200) }));
@@ -155,16 +154,21 @@ function computed(result: Tensor): void {
 }
 
 /**
- * Microseconds of a call, the median of single ones behind one that does not count: a core that
- * someone else takes for a while, JavaScript's compiler among them, slows down few of them.
+ * Microseconds of a call, the median of single ones in about so many seconds, behind one that does
+ * not count: a core that someone else takes for a while, JavaScript's compiler among them, slows
+ * down few of them.
  */
-function timeOf(calls: number, work: () => unknown): number {
+function timeOf(seconds: number, work: () => unknown): number {
   work();
-  const times = Array.from({ length: calls }, () => {
+  const times: number[] = [];
+  let total = 0;
+  while (times.length < callsMin || total < seconds * 1000) {
     const start = performance.now();
     work();
-    return (performance.now() - start) * 1000;
-  });
+    const time = performance.now() - start;
+    times.push(time * 1000);
+    total += time;
+  }
   return summarize(times).median;
 }
 
