@@ -144,7 +144,8 @@ function outlineOf({ trace, inputs }: SizedTrace): Outline {
     if (rowScale) add(rowScale);
   };
   for (const { op, inputs: read, outputs, attrs } of trace.nodes) {
-    key += `${op}${JSON.stringify(attrs)}(`;
+    key += `${op}(`;
+    for (const name in attrs) key += `${name}=${attrs[name]} `;
     read.forEach(add);
     key += ")";
     outputs.forEach(add);
