@@ -10,7 +10,7 @@
  * the spread. --smoke: a tiny model, ours alone, as where npm cannot bring the other.
  */
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { openCheckpoint } from "../src/checkpoint/index.ts";
 import { coreInfo, probeMachine } from "../src/native/index.ts";
@@ -22,6 +22,7 @@ import {
   measureRounds,
   type Summary,
   summarize,
+  type Task,
 } from "../src/report/index.ts";
 import { findPeer, peerVersion } from "./peers/install.ts";
 import { randomGguf, type TernaryType } from "./peers/random-gguf.ts";
@@ -203,7 +204,7 @@ async function measureLoads(setup: Setup, fileBytes: number): Promise<LoadRow[]>
 }
 
 async function measureRates(setup: Setup): Promise<Record<string, Summary>> {
-  const tasks: Record<string, () => number | Promise<number>> = {};
+  const tasks: Record<string, Task> = {};
   const seconds = smoke ? 0.001 : 0.2;
   for (const threads of threadCounts) {
     const probe = { threads, seconds };
@@ -224,7 +225,26 @@ async function measureRates(setup: Setup): Promise<Record<string, Summary>> {
       }
     }
   }
-  return await measureRounds(tasks, rounds);
+  return await measureRounds(told(setup.model, tasks), rounds);
+}
+
+/** The same tasks, each named on standard error as it begins: all of them take half an hour. */
+function told(model: string, tasks: Readonly<Record<string, Task>>): Record<string, Task> {
+  const all = Object.entries(tasks);
+  let begun = 0;
+  const begin = (name: string): void => {
+    begun += 1;
+    console.error(`${basename(model)}, ${begun} of ${rounds * all.length}: ${name}`);
+  };
+  return Object.fromEntries(
+    all.map(([name, task]) => [
+      name,
+      () => {
+        begin(name);
+        return task();
+      },
+    ]),
+  );
 }
 
 function requestsFor(threads: number): Exclude<Request, { task: "int8" }>[] {

@@ -9,6 +9,6 @@ export {
   type ModelBenchOptions,
 } from "./model-bench.ts";
 export { peakResidentBytes } from "./resident.ts";
-export { measureRounds, rateOf } from "./rounds.ts";
+export { measureRounds, rateOf, type Task } from "./rounds.ts";
 export { formatSummary, type Summary, summarize } from "./statistics.ts";
 export { type Cell, formatTable } from "./table.ts";
