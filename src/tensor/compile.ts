@@ -58,6 +58,9 @@ interface Made extends CompiledProgram {
   meter: ProfileMeter | undefined;
 }
 
+/** Combinations of free sizes that are remembered; older ones are recorded once more. */
+const sizedCallsMax = 1024;
+
 /**
  * The function, compiled at its first call for each combination of input shapes and dtypes. With
  * `rows` and `sizes` calls that differ in first extents share a Program.
@@ -82,6 +85,7 @@ export function compile<Result extends Tensor | Tensor[]>(
 ): CompiledFunction<Result> {
   const calls = new Map<string, { made: Made; binding: Binding }>();
   const programs = new Map<Compiled, Made>();
+  const sizedKeys: string[] = [];
   const sized = new RunTimeSizes(of, options);
   let profiling: ProfileOptions | undefined;
   const madeOf = (program: Compiled, inputs: readonly string[]): Made => {
@@ -105,6 +109,8 @@ export function compile<Result extends Tensor | Tensor[]>(
     if (!known) {
       known = prepare(rows);
       calls.set(key, known);
+      if (known.binding.sizes) sizedKeys.push(key);
+      if (sizedKeys.length > sizedCallsMax) calls.delete(sizedKeys.shift()!);
     }
     const { made, binding } = known;
     const result = runFunction(made.program, binding, rows);

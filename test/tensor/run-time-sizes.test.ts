@@ -6,6 +6,7 @@ import {
   compile,
   concat,
   grad,
+  ones,
   randn,
   type Tensor,
   type TensorFunction,
@@ -98,6 +99,26 @@ describe("one Program serves", () => {
       expect(sized(x).toArray()).toEqual(want.sum({ axes: 0 }).toArray());
       expect(x.toArray()).toEqual(want.toArray());
     }
+    expect(sized.programs.length).toBe(1);
+  });
+
+  test("more sizes than are remembered: the oldest are recorded once more", () => {
+    let recordings = 0;
+    const sized = compile(
+      (x) => {
+        recordings += 1;
+        return x.mul(2);
+      },
+      { rows: ["n"], sizes: { n: 1100 } },
+    );
+    const all = ones([1100, 1]);
+    all.data();
+    for (let size = 1; size <= 1025; size += 1) sized(all.at(`:${size}`));
+    const before = recordings;
+    for (const size of [1025, 2]) expect(sized(all.at(`:${size}`)).shape).toEqual([size, 1]);
+    expect(recordings).toBe(before);
+    expect(sized(all.at(":1")).toArray()).toEqual([[2]]);
+    expect(recordings).toBe(before + 1);
     expect(sized.programs.length).toBe(1);
   });
 
