@@ -23,6 +23,16 @@ interface Outline {
   /** Instructions, attributes, dtypes and what reads what; no extents. */
   key: string;
   values: readonly Value[];
+  sums: readonly Sum[];
+}
+
+/** An instruction that adds up in an order which may follow how its operands lie. */
+interface Sum {
+  op: "matmul" | "reduce_sum" | "reduce_product";
+  /** How many are reduced. */
+  axes: number;
+  /** Where its values begin among all. */
+  at: number;
 }
 
 /** A trace whose extents are symbols where they follow a size. */
@@ -136,6 +146,7 @@ function outlineOf({ trace, inputs }: SizedTrace): Outline {
     key += ";";
   }
   const values: Value[] = [];
+  const sums: Sum[] = [];
   const add = (value: Value): void => {
     const { storage, dtype, layout, dims, rowScale } = value;
     if (!ids.has(storage)) ids.set(storage, ids.size);
@@ -144,6 +155,9 @@ function outlineOf({ trace, inputs }: SizedTrace): Outline {
     if (rowScale) add(rowScale);
   };
   for (const { op, inputs: read, outputs, attrs } of trace.nodes) {
+    if (op === "matmul" || op === "reduce_sum" || op === "reduce_product") {
+      sums.push({ op, axes: Number(attrs.axes), at: values.length });
+    }
     key += `${op}(`;
     for (const name in attrs) key += `${name}=${attrs[name]} `;
     read.forEach(add);
@@ -151,7 +165,7 @@ function outlineOf({ trace, inputs }: SizedTrace): Outline {
     outputs.forEach(add);
   }
   for (const root of trace.roots) key += `>${ids.get(root)}`;
-  return { key, values };
+  return { key, values, sums };
 }
 
 const identities = new WeakMap<object, number>();
@@ -163,17 +177,32 @@ function identityOf(object: object): number {
   return known;
 }
 
-/** Whether the general trace, at these sizes, has the other's extents and elements. */
+/** Whether the general trace, at these sizes, has the other's extents, elements and sums. */
 function isCovered(general: Outline, other: Outline, sizes: Sizes): boolean {
   if (general.key !== other.key) return false;
   const wholes = new Map<Storage, Whole>();
-  return general.values.every((value, index) => {
+  const isSame = general.values.every((value, index) => {
     const own = other.values[index]!;
     if (value.dims.some((dim, axis) => extentAt(dim, sizes) !== own.dims[axis])) return false;
     const { storage } = value;
-    if (storage.producer?.outputs.includes(value)) {
-      wholes.set(storage, { wide: value, own });
-    }
+    if (storage.producer?.outputs.includes(value)) wholes.set(storage, { wide: value, own });
     return samePlace(value, own, wholes.get(storage));
   });
+  return isSame && general.sums.every((sum) => addsAlike(sum, general.values, other.values));
+}
+
+/**
+ * Whether both add in the same order. Kernels read several axes as one where nothing lies between
+ * their rows, and choose by strides, which say nothing along an axis of one element.
+ */
+function addsAlike({ op, axes, at }: Sum, wide: readonly Value[], own: readonly Value[]): boolean {
+  /** The operand's extents, from the last one, where it lies apart; else none. */
+  const apart = (index: number): readonly Dim[] => {
+    const { dims, strides } = own[at + index]!;
+    const others = wide[at + index]!.strides;
+    return strides.every((stride, axis) => stride === others[axis]) ? [] : dims.toReversed();
+  };
+  if (op !== "matmul") return apart(0).length === 0 || (axes < 2 && !apart(0).includes(1));
+  const [a, b, c] = [apart(0), apart(1), apart(2)];
+  return a[0] !== 1 && !b.slice(0, 2).includes(1) && c[0] !== 1;
 }

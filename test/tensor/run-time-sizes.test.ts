@@ -161,6 +161,27 @@ describe("Programs of their own have", () => {
     expect(programsOf(across, [15, 4])).toEqual(["f32(n, 8)", "f32(4, 8)"]);
   });
 
+  test("sums whose order follows how rows lie, so that no bit depends on the Program", () => {
+    const total = (x: Tensor, z: Tensor): Tensor => x.matmul(z.transpose()).to("f64").sum();
+    expect(programsOf(total as TensorFunction<Tensor>, [15, 4, 7], 2).length).toBe(3);
+    const first = (x: Tensor, z: Tensor): Tensor => x.matmul(z.at(":1").transpose());
+    expect(programsOf(first as TensorFunction<Tensor>, [15, 4], 2).length).toBe(1);
+    const scores = (x: Tensor, z: Tensor): Tensor => x.matmul(z.transpose()).matmul(z);
+    const sized = compile(scores, { rows: ["m", "n"], sizes: { m: 9, n: 9 } });
+    for (const m of [1, 2, 9]) {
+      for (const n of [1, 2, 9]) {
+        const given = [rows(m), rows(n, 2)] as const;
+        expect(sized(...given).toArray()).toEqual(scores(...given).toArray());
+      }
+    }
+    expect(sized.programs.map(({ inputs }) => inputs.join(" "))).toEqual([
+      "f32(1, 8) f32(1, 8)",
+      "f32(m, 8) f32(n, 8)",
+      "f32(2, 8) f32(1, 8)",
+      "f32(9, 8) f32(1, 8)",
+    ]);
+  });
+
   test("functions that do not work at the largest sizes", () => {
     const four = rows(4, 3);
     const sized = compile((x) => x.add(four), { rows: ["n"], sizes: { n: largest } });
