@@ -16,6 +16,8 @@ import {
 import {
   type Binding,
   leavesOf,
+  type PreparedFunction,
+  type RecordedFunction,
   recordFunction,
   rowOf,
   runFunction,
@@ -98,7 +100,9 @@ export function compile<Result extends Tensor | Tensor[]>(
     return made;
   };
   const prepare = (rows: readonly Value[]): { made: Made; binding: Binding } => {
-    const { program, inputs, binding } = sized.prepare(rows) ?? prepareExact(of, rows, options);
+    const recorded = recordFunction(of, rows);
+    const { program, inputs, binding } =
+      sized.prepare(recorded, rows) ?? prepareExact(recorded, rows, options);
     return { made: madeOf(program, inputs), binding };
   };
   const call: TensorFunction<Result> = (...inputs) => {
@@ -140,11 +144,10 @@ function meterOf({ run, plan }: Compiled, options: ProfileOptions): ProfileMeter
 
 /** A Program of these shapes alone. */
 function prepareExact(
-  of: TensorFunction<Tensor | Tensor[]>,
+  { trace: recorded, inputs, results, isList }: RecordedFunction,
   rows: readonly Value[],
   options: CompileFunctionOptions,
-): { program: Compiled; inputs: readonly string[]; binding: Binding } {
-  const { trace: recorded, inputs, results, isList } = recordFunction(of, rows);
+): PreparedFunction {
   const trace = foldTrace(recorded);
   const leaves = leavesOf(trace, inputs);
   const laid = results.map(({ dtype, dims }) => ({ dtype, dims, strides: rowMajor(dims) }));

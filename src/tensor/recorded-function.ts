@@ -35,6 +35,13 @@ export interface Binding {
   sizes?: Readonly<Record<string, number>>;
 }
 
+/** A Program, the shapes of its inputs as people read them, and what a call binds. */
+export interface PreparedFunction {
+  program: Compiled;
+  inputs: readonly string[];
+  binding: Binding;
+}
+
 const alignment = 64;
 
 /** Records what the function does; runs nothing. */

@@ -8,8 +8,8 @@ import { BitNetError } from "../errors/index.ts";
 import { dimOf, rowMajor, Sym, Value } from "../graph/index.ts";
 import { type GeneralTrace, generalize, type Sizes } from "./general-trace.ts";
 import {
-  type Binding,
   leavesOf,
+  type PreparedFunction,
   type RecordedFunction,
   recordFunction,
   type TensorFunction,
@@ -61,15 +61,11 @@ export class RunTimeSizes {
     }
   }
 
-  /** The Program for these inputs and what a call binds; undefined where they want their own. */
-  prepare(
-    rows: readonly Value[],
-  ): { program: Compiled; inputs: readonly string[]; binding: Binding } | undefined {
+  /** For inputs as they were recorded; undefined where they want a Program of their own. */
+  prepare(recorded: RecordedFunction, rows: readonly Value[]): PreparedFunction | undefined {
     const sizes = this.#sizesOf(rows);
     const sized = sizes && this.#sized(rows);
-    if (!sized) return undefined;
-    const recorded = recordFunction(this.#of, rows);
-    if (!sized.general.covers(recorded, sizes)) return undefined;
+    if (!sized?.general.covers(recorded, sizes!)) return undefined;
     const { trace, inputs, isList } = recorded;
     const results = recorded.results.map((result, index) => ({
       ...result,
@@ -119,8 +115,7 @@ export class RunTimeSizes {
       return recorded;
     };
     try {
-      const used = Object.entries(this.#largest).filter(([name]) => this.#names.includes(name));
-      const general = generalize(recordAt, Object.fromEntries(used));
+      const general = generalize(recordAt, this.#largest);
       if (!general) return null;
       const program = compileTrace(general.trace, this.#options);
       const strides = whole!.results.map(({ dims }) => rowMajor(dims));
