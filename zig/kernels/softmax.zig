@@ -5,15 +5,23 @@
 
 const std = @import("std");
 const lanes = @import("lanes.zig");
+const reduce = @import("reduce.zig");
 const strided = @import("strided.zig");
 const task_types = @import("task.zig");
 
 const Task = task_types.Task;
 
 pub fn run(task: *const Task) callconv(.c) void {
-    const share = task.share(strided.rowCount(task.in(0)));
-    for (share.start..share.end) |index| {
-        softmax(strided.row(f32, task.in(0), index), strided.row(f32, task.out(0), index));
+    const x = task.in(0);
+    const y = task.out(0);
+    const last = x.rank - 1;
+    const heads = [_]task_types.View{ reduce.axesOf(x, 0, last), reduce.axesOf(y, 0, last) };
+    const rows = strided.Walk(2).initCut(.{ &heads[0], &heads[1] }, 1);
+    const share = task.share(rows.unitCount());
+    for (share.start..share.end) |unit| {
+        const row = rows.span(unit);
+        const count = x.dims[last];
+        softmax(row.pointer(f32, x, 0)[0..count], row.pointer(f32, y, 1)[0..count]);
     }
 }
 

@@ -25,27 +25,6 @@ pub inline fn at(comptime T: type, view: *const View, first: usize, second: usiz
     return move(T, view.ptr(T), offset);
 }
 
-/// How many rows an operand has: all but its last axis.
-pub fn rowCount(view: *const View) usize {
-    var count: usize = 1;
-    for (view.dims[0 .. view.rank - 1]) |extent| count *= extent;
-    return count;
-}
-
-/// Row `index`, in row-major order, of an operand whose last axis is adjacent.
-pub fn row(comptime T: type, view: *const View, index: usize) []T {
-    var offset: i64 = 0;
-    var left = index;
-    var axis: usize = view.rank - 1;
-    while (axis > 0) {
-        axis -= 1;
-        const place: i64 = @intCast(left % view.dims[axis]);
-        left /= view.dims[axis];
-        offset += place * view.strides[axis];
-    }
-    return move(T, view.ptr(T), offset)[0..view.dims[view.rank - 1]];
-}
-
 /// The pointer `offset` elements on; `offset` may be negative.
 pub inline fn move(comptime T: type, pointer: [*]T, offset: i64) [*]T {
     const bytes = @as(usize, @bitCast(offset)) *% @sizeOf(T);
