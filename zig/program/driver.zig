@@ -153,14 +153,7 @@ pub fn runHere(program: u32, args: []const u8, status: *abi.RunStatus) Error!voi
     } };
     defer ticket.run.deinit();
     ticket.run.quantum = ticket.run.bound.steps;
-    const bound = &ticket.run.bound;
-    const prepared = bound.program;
-    if (prepared.in_pieces and prepared.worth_sharing and bound.steps == 1 and
-        bound.thread_count == 0 and bound.reading == null and
-        !prepared.profile_on.load(.acquire))
-    {
-        takeStepInPieces(&ticket.run);
-    } else takeSteps(&ticket);
+    takeSteps(&ticket, if (fitsPieces(&ticket.run.bound)) .in_pieces else .whole);
     settle(&ticket);
     status.* = ticket.status();
 }
@@ -272,7 +265,7 @@ fn drive(_: *Context) void {
         if (run.cancel.load(.acquire)) {
             run.end = .aborted;
         } else {
-            takeSteps(ticket);
+            takeSteps(ticket, .whole);
         }
         if (run.end == .pause) {
             mutex.lock();
@@ -294,7 +287,15 @@ fn drive(_: *Context) void {
     }
 }
 
-fn takeSteps(ticket: *Ticket) void {
+/// Whether the run is one step that can be cut into pieces.
+fn fitsPieces(bound: *const bind.Bound) bool {
+    const program = bound.program;
+    return program.in_pieces and program.worth_sharing and bound.steps == 1 and
+        bound.thread_count == 0 and bound.reading == null and
+        !program.profile_on.load(.acquire);
+}
+
+fn takeSteps(ticket: *Ticket, manner: enum { whole, in_pieces }) void {
     pool_mutex.lock();
     defer pool_mutex.unlock();
     const asked = ticket.run.bound.thread_count;
@@ -305,19 +306,9 @@ fn takeSteps(ticket: *Ticket) void {
         ticket.run.end = .failed;
         return;
     }
+    if (manner == .in_pieces) return pieces.step(&ticket.run, &pool, ready);
     ticket.run.prepare(ready);
     pool.run(.{ .context = ticket, .body = work, .worker_count = ticket.run.worker_count });
-}
-
-fn takeStepInPieces(run: *execute.Run) void {
-    pool_mutex.lock();
-    defer pool_mutex.unlock();
-    const ready = pool.grow(@max(1, default_thread_count)) catch 0;
-    if (ready == 0) {
-        run.end = .failed;
-        return;
-    }
-    pieces.step(run, &pool, ready);
 }
 
 fn work(raw: *anyopaque, worker: u32, scratch: []align(64) u8) void {
